@@ -1,0 +1,60 @@
+# The two commands:  make demo   make test
+# Both set up everything they need in .venv; nothing outside this folder is changed.
+# PYTHON chooses the interpreter, CXX the compiler that the emulator is built with.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+DEV    := $(VENV)/.ready-dev
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# An open range would bring CUDA packages of several GB.
+TORCH  := torch==2.13.0
+
+PYTEST_ARGS ?=
+
+export HF_HUB_OFFLINE := 1
+# "default" is make's own guess; one that the caller chose goes on to the commands.
+ifneq ($(origin CXX),default)
+export CXX
+endif
+
+.PHONY: demo test lint format clean
+.DEFAULT_GOAL := demo
+
+demo: $(READY)
+	@$(BIN)/aebert demo
+
+test: $(READY)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(DEV)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(DEV)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+$(READY): pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "make: $(PYTHON) must be Python 3.10 or later; choose one with PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "make: $(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	@command -v $(or $(CXX),g++) >/dev/null || \
+	  { echo "make: no C++ compiler $(or $(CXX),g++); on Debian: apt-get install g++, or choose one with CXX=..." >&2; exit 2; }
+	@test -x $(BIN)/python || { echo "Making $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing PyTorch ..."
+	@$(PIP) $(TORCH)
+	@echo "Installing aebert and what its demo and tests need ..."
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+$(DEV): $(READY)
+	@echo "Installing ruff and mypy ..."
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+clean:
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

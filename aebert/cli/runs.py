@@ -1,0 +1,205 @@
+"""``aebert runs``: the database of measured facts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aebert.cli.output import current_output
+from aebert.errors import AebertError
+
+if TYPE_CHECKING:
+    from aebert.records import RunDatabase, RunRecord, Source, StoredRecord
+    from aebert.records.transfer import ExportFormat
+
+SOURCES = ("emulated", "csynth", "cosim", "rtl_sim", "hw_emu", "hw", "published")
+FORMATS = ("csv", "parquet", "jsonl")
+_SHOWN_REFUSALS = 5
+
+database_option = click.option(
+    "--database",
+    metavar="URL",
+    help="SQLAlchemy URL or SQLite file [default: AEBERT_DATABASE, else aebert_runs.sqlite in this folder].",
+)
+source_option = click.option("--source", type=click.Choice(SOURCES), help="Only records from this source.")
+design_option = click.option("--design", metavar="NAME", help="Only records of this design.")
+board_option = click.option("--board", metavar="NAME", help="Only records of this board.")
+
+
+@click.group(name="runs")
+def command() -> None:
+    """Measured facts (reports, emulations, board runs) in an SQL database.
+
+    Example: aebert runs import build/reports --board u200 && aebert runs list --source csynth
+    """
+
+
+@command.command(name="import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@database_option
+@click.option("--design", metavar="NAME", help="Name of the design, instead of the report's top function.")
+@click.option("--design-digest", metavar="SHA256", help="Digest of the project the reports are of.")
+@click.option("--subnet-digest", metavar="SHA256", help="Digest of the subnet that ran.")
+@click.option("--board", metavar="NAME", help="Board the figures are for.")
+@click.option(
+    "--sequence-length", type=click.IntRange(min=1), metavar="TOKENS", help="Tokens of the sequence that ran."
+)
+@click.option("--workload", metavar="TEXT", help="What ran, when it is not an encoder.")
+@click.option("--measured-by", metavar="NAME", help="Who measured.")
+@click.option("--measured-at", metavar="TIME", help="When it was measured, ISO 8601 in UTC.")
+@click.option("--note", metavar="TEXT", help="A remark stored with every record.")
+@click.option("--show-refused", is_flag=True, help="List every file that is no report, with the reason.")
+def import_command(
+    paths: tuple[Path, ...],
+    database: str | None,
+    design: str | None,
+    design_digest: str | None,
+    subnet_digest: str | None,
+    board: str | None,
+    sequence_length: int | None,
+    workload: str | None,
+    measured_by: str | None,
+    measured_at: str | None,
+    note: str | None,
+    show_refused: bool,
+) -> None:
+    """Store the facts in reports, folders of reports, or JSON Lines of records."""
+    from aebert.records import open_database
+    from aebert.records.from_reports import ImportContext
+    from aebert.records.import_files import read_files
+
+    output = current_output()
+    context = ImportContext(
+        design=design,
+        design_digest=design_digest,
+        subnet_digest=subnet_digest,
+        board=board,
+        sequence_length=sequence_length,
+        workload=workload,
+        measured_by=measured_by,
+        measured_at=measured_at,
+        note=note,
+    )
+    found = read_files(paths, context)
+    if not found.records:
+        raise AebertError(f"{paths[0]}: no report with a fact to record; {_refusals(found.refused)}")
+    stored = open_database(database)
+    result = stored.add(found.records)
+    output.result(f"{result.added} records added, {result.known} known already, from {found.used} files")
+    if found.without_facts:
+        output.note(f"{len(found.without_facts)} reports hold no fact to record (failed runs, clock tables)")
+    shown = found.refused if show_refused else found.refused[:_SHOWN_REFUSALS]
+    for reason in shown:
+        output.note(f"refused {reason}")
+    if len(shown) < len(found.refused):
+        output.note(f"and {len(found.refused) - len(shown)} more files refused; --show-refused lists them")
+
+
+def _refusals(refused: tuple[str, ...]) -> str:
+    return f"first refusal: {refused[0]}" if refused else "give a report"
+
+
+@command.command(name="list")
+@database_option
+@source_option
+@design_option
+@board_option
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N records.")
+def list_command(
+    database: str | None, source: Source | None, design: str | None, board: str | None, limit: int | None
+) -> None:
+    """One line per record: digest, source, design, tool, latency, resources."""
+    from aebert.records import RecordFilter
+
+    output = current_output()
+    records = _open(database).query(RecordFilter(source=source, design=design, board=board, limit=limit))
+    for stored in records:
+        output.result(_line(stored))
+    output.note(f"{len(records)} records")
+
+
+@command.command(name="show")
+@click.argument("digest")
+@database_option
+def show_command(digest: str, database: str | None) -> None:
+    """Everything about one record; DIGEST may be its first digits."""
+    from dataclasses import asdict
+
+    output = current_output()
+    stored = _open(database).get(digest)
+    fields = {"digest": stored.digest, "recorded_at": stored.recorded_at, "recorded_by": stored.recorded_by}
+    fields |= {name: value for name, value in asdict(stored.record).items() if value is not None}
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        output.result(f"{name:{width}}  {value}")
+
+
+@command.command(name="export")
+@click.option("-o", "--output", "path", type=click.Path(dir_okay=False, path_type=Path), help="File to write.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Default: by the file's suffix, else jsonl.")
+@database_option
+@source_option
+@design_option
+@board_option
+def export_command(
+    path: Path | None,
+    form: str | None,
+    database: str | None,
+    source: Source | None,
+    design: str | None,
+    board: str | None,
+) -> None:
+    """Write records as CSV, Parquet or JSON Lines; without -o to standard output (not Parquet)."""
+    from aebert.records import RecordFilter, transfer
+
+    output = current_output()
+    chosen = _format(path, form)
+    if path is None and chosen == "parquet":
+        raise AebertError("Parquet is binary; give a file with -o")
+    records = _open(database).query(RecordFilter(source=source, design=design, board=board))
+    if path is None:
+        text = transfer.to_csv(records) if chosen == "csv" else transfer.to_jsonl(records)
+        click.echo(text, nl=False)
+        return
+    transfer.export_records(records, path, chosen)
+    output.wrote(path)
+
+
+def _format(path: Path | None, form: str | None) -> ExportFormat:
+    name = form or (path.suffix.removeprefix(".").lower() if path is not None and path.suffix else "jsonl")
+    formats: dict[str, ExportFormat] = {"csv": "csv", "parquet": "parquet", "jsonl": "jsonl"}
+    if name in formats:
+        return formats[name]
+    raise AebertError(f"{path}: no format by the name {name!r}; use --format {', '.join(FORMATS)}")
+
+
+def _open(database: str | None) -> RunDatabase:
+    from aebert.records import open_database
+
+    return open_database(database, create=False)
+
+
+def _line(stored: StoredRecord) -> str:
+    record = stored.record
+    name = record.design if record.module is None else f"{record.design}/{record.module}"
+    tool = " ".join(part for part in (record.tool, record.tool_version) if part)
+    place = record.board or record.part or "-"
+    facts = " ".join(filter(None, (_latency(record), _resources(record))))
+    return f"{stored.digest[:12]}  {record.source:9}  {name}  [{place}]  {tool or '-'}  {facts or '-'}"
+
+
+def _latency(record: RunRecord) -> str:
+    ends = [value for value in (record.cycles_min, record.cycles_max) if value is not None]
+    cycles = ends or ([] if record.cycles is None else [record.cycles])
+    if cycles:
+        return "..".join(str(value) for value in dict.fromkeys(cycles)) + " cycles"
+    if record.latency_ms is not None:
+        return f"{record.latency_ms:g} ms"
+    return "" if record.clock_achieved_mhz is None else f"{record.clock_achieved_mhz:.1f} MHz"
+
+
+def _resources(record: RunRecord) -> str:
+    counts = {"LUT": record.lut, "FF": record.ff, "DSP": record.dsp, "BRAM18": record.bram_18k, "URAM": record.uram}
+    return " ".join(f"{name} {count}" for name, count in counts.items() if count is not None)

@@ -1,0 +1,1 @@
+"""The description of a design: hardware config, operand layout, program of passes. `codegen` renders it."""

@@ -1,0 +1,40 @@
+"""A design: hardware config, board and clock. What a bitstream is built from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from aebert.boards import Board
+from aebert.design.buffers import BoundBuffer, bind_buffers
+from aebert.design.config import HardwareConfig
+from aebert.design.fit import check_fit
+
+
+@dataclass(frozen=True)
+class Design:
+    """``clock_mhz`` is the target clock, ``compute_units`` how many copies of the kernel the bitstream holds."""
+
+    config: HardwareConfig
+    board: Board
+    clock_mhz: float
+    compute_units: int = 1
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over everything that shapes the bitstream; subnets do not."""
+        values = {
+            "config": asdict(self.config),
+            "board": self.board.name,
+            "part": self.board.part,
+            "clock_mhz": self.clock_mhz,
+            "compute_units": self.compute_units,
+        }
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def buffers(self) -> tuple[BoundBuffer, ...]:
+        """The on-chip buffers and the primitives that hold them. Raises AebertError when the board is too small."""
+        limit = check_fit(self.config, self.board, self.compute_units).placement.limit
+        return bind_buffers(self.config, luts=limit.lut, bram36=limit.bram36, uram=limit.uram)

@@ -1,0 +1,91 @@
+"""The numbers of many hardware configs at once: what the resource count and the cycle count are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from aebert.design.config import PROBABILITY_SLOTS, HardwareConfig
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def ceil_divide(value: Ints | int, divisor: Ints | int) -> Ints:
+    """``ceil(value / divisor)`` for integers >= 0."""
+    return np.asarray(-(-np.asarray(value) // np.asarray(divisor)), np.int64)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Fields of `HardwareConfig` as int64 arrays [configs]; units as there.
+
+    ``chain`` and ``dsp_port_bits`` are those of its `DspPacking`.
+    """
+
+    tokens: Ints
+    out_lanes: Ints
+    in_lanes: Ints
+    max_hidden: Ints
+    max_ffn: Ints
+    max_length: Ints
+    max_groups: Ints
+    word_bytes: Ints
+    tile_fifo: Ints
+    parameter_fifo: Ints
+    sums_fifo: Ints
+    chain: Ints
+    dsp_port_bits: Ints
+
+    @classmethod
+    def of(cls, config: HardwareConfig) -> Sizes:
+        """The numbers of one config: arrays of one element."""
+        packing = {"chain": config.packing.chain, "dsp_port_bits": config.packing.port_bits}
+        names = [field.name for field in fields(cls) if field.name not in packing]
+        return cls.broadcast({name: getattr(config, name) for name in names} | packing)
+
+    @classmethod
+    def broadcast(cls, values: Mapping[str, int | Ints]) -> Sizes:
+        """From one array (or number) per field; they are broadcast against each other."""
+        arrays = (np.atleast_1d(np.asarray(values[field.name], np.int64)) for field in fields(cls))
+        return cls(*np.broadcast_arrays(*arrays))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Sizes]) -> Sizes:
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+    def take(self, chosen: npt.NDArray[np.bool_] | Ints) -> Sizes:
+        """The configs picked by a mask or by indices along the first axis."""
+        return Sizes(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    @property
+    def pairs(self) -> Ints:
+        return self.tokens // 2
+
+    @property
+    def macs_per_cycle(self) -> Ints:
+        return self.tokens * self.out_lanes * self.in_lanes
+
+    @property
+    def tile_bytes(self) -> Ints:
+        return self.out_lanes * self.in_lanes
+
+    @property
+    def length_groups(self) -> Ints:
+        return ceil_divide(self.max_length, self.tokens)
+
+    @property
+    def index_bytes(self) -> Ints:
+        rows = np.maximum(self.max_hidden, self.max_ffn) // self.in_lanes
+        return np.where(rows <= 256, np.int64(1), np.int64(2))
+
+    @property
+    def operand_rows(self) -> Ints:
+        """Rows of one token group in the operand buffer; `operand_layout` says what they hold."""
+        hidden_rows = self.max_hidden // self.in_lanes
+        wide_rows = np.maximum(self.max_ffn // self.in_lanes, 2 * hidden_rows)
+        rows: Ints = hidden_rows + wide_rows + PROBABILITY_SLOTS * (self.max_length // self.in_lanes)
+        return rows

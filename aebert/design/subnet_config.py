@@ -1,0 +1,51 @@
+"""Sizes that suit a subnet's pattern: lanes that meet whole vectors, banks that stay balanced."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aebert.boards import Board
+from aebert.design.config import HardwareConfig
+from aebert.design.defaults import GivenSizes, default_config
+from aebert.encoder import EncoderShape
+from aebert.errors import AebertError
+from aebert.pruning.patterns import Block, ColumnBlock, Pattern, Vector
+
+ANY_LANES = 64
+
+
+def config_for_subnet(
+    board: Board,
+    shape: EncoderShape,
+    pattern: Pattern | None,
+    max_length: int | None,
+    given: GivenSizes = GivenSizes(),
+    compute_units: int = 1,
+) -> HardwareConfig:
+    """`default_config` for a subnet of ``pattern`` (None: dense).
+
+    Output lanes are at most the pattern's rows, or tiles would hold zeros. A bank-balanced pattern stays balanced for
+    as many input lanes as it has banks, or a divisor of that. Raises AebertError when nothing fits.
+    """
+    rows = pattern.unit_shape[0] if isinstance(pattern, Vector | Block | ColumnBlock) else ANY_LANES
+
+    def choose(sizes: GivenSizes) -> HardwareConfig:
+        return default_config(
+            board, shape, vector_lanes=rows, max_length=max_length, given=sizes, compute_units=compute_units
+        )
+
+    if not isinstance(pattern, Vector) or given.in_lanes is not None:
+        return choose(given)
+    failure: AebertError | None = None
+    for banks in _power_of_two_divisors(pattern.banks):
+        try:
+            return choose(replace(given, in_lanes=banks))
+        except AebertError as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
+
+
+def _power_of_two_divisors(value: int) -> list[int]:
+    """Largest first; 1 is always among them."""
+    return [divisor for divisor in (64, 32, 16, 8, 4, 2, 1) if value % divisor == 0]

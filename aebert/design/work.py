@@ -1,0 +1,50 @@
+"""What each pass of a program makes the engine do: steps and multiply-accumulates, counted from the real tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aebert.design.config import HardwareConfig
+from aebert.design.program import Pass, PassKind, Program
+from aebert.encoder import MatrixName
+
+TileCounts = Mapping[tuple[int, MatrixName], int]
+
+
+@dataclass(frozen=True)
+class PassWork:
+    """``engine_steps``: iterations of the engine's loop that compute, one cycle each at II=1, stalls not included.
+
+    ``macs``: multiply-accumulates of the pass for its real tokens and stored tiles; ``dense_macs``: those of the
+    unpruned matrix.
+    """
+
+    step: Pass
+    engine_steps: int
+    macs: int
+    dense_macs: int
+
+
+def program_work(
+    config: HardwareConfig, program: Program, tiles: TileCounts, inputs: Mapping[MatrixName, int]
+) -> tuple[PassWork, ...]:
+    """The work of every pass that uses the engine.
+
+    ``tiles`` has the stored weight tiles of each (layer, matrix), ``inputs`` the input channels of each matrix.
+    """
+    tokens = sum(program.lengths)
+    lanes = config.out_lanes * config.in_lanes
+    work = []
+    for step in program.passes:
+        if step.matrix is not None:
+            count = tiles[step.layer, step.matrix]
+            dense = step.outputs * inputs[step.matrix] * tokens
+            work.append(PassWork(step, count * step.group_count, count * lanes * tokens, dense))
+        elif step.kind in (PassKind.SCORES, PassKind.CONTEXT):
+            steps = step.tiles * step.outputs // config.out_lanes * step.group_count
+            # Both products of attention are head size x keys for each query.
+            head = step.outputs if step.kind is PassKind.CONTEXT else step.tiles * config.in_lanes
+            macs = head * step.length * step.length
+            work.append(PassWork(step, steps, macs, macs))
+    return tuple(work)

@@ -1,0 +1,1 @@
+"""Design space exploration: which hardware config runs a workload best on a board. All figures are predictions."""

@@ -1,0 +1,115 @@
+"""Least-squares correction of the kept weights, so that the pruned matrix best reproduces the dense one's output.
+
+For one matrix with dense weight W, inputs x of covariance C and kept support S, the corrected weight minimises
+``trace((V - W) H (V - W)^T)`` over V with zeros outside S, with ``H = C + ridge * mean(diag C) * I``; the bias takes up
+the rest of the mean. All rows are solved together by conjugate gradients on the products ``V H``, which costs the same
+whether rows share a mask or not. A direct solve of each distinct mask reaches the same accuracy but is many times
+slower for fine patterns (docs/pruning.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from aebert.encoder import FloatArray, Linear
+from aebert.pruning.moments import InputMoments
+from aebert.pruning.patterns import BoolArray, Float64Array
+
+RIDGE = 0.03
+RESIDUAL_TOLERANCE = 3e-3
+MAX_ITERATIONS = 30
+_TINY = 1e-30
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """The least-squares problem of one matrix, in inputs scaled so that ``hessian`` has a unit diagonal.
+
+    ``weight`` and ``target`` (= the right-hand side, dense weight times cross covariance) are [outputs, inputs] and
+    ``hessian`` [inputs, inputs], all float32; ``scale`` [inputs] float64 divides a scaled weight back to a real one.
+    """
+
+    weight: torch.Tensor
+    hessian: torch.Tensor
+    target: torch.Tensor
+    scale: torch.Tensor
+
+    def rows(self, chosen: torch.Tensor) -> Reconstruction:
+        """The problem of some of the rows (a bool mask over them)."""
+        return Reconstruction(self.weight[chosen], self.hessian, self.target[chosen], self.scale)
+
+
+def reconstruction(
+    linear: Linear, moments: InputMoments, cross: Float64Array | None = None, ridge: float = RIDGE
+) -> Reconstruction:
+    """The problem of reproducing ``linear`` on inputs with ``moments``.
+
+    ``cross`` [inputs, inputs] is the covariance of the dense model's inputs (rows) with the inputs that the pruned
+    matrix will see (columns), where those differ; the outputs to reproduce are then those of the dense model.
+    """
+    covariance = moments.covariance
+    inputs = len(covariance)
+    added = max(ridge * float(np.trace(covariance)) / inputs, _TINY) * np.eye(inputs)
+    regularised = torch.from_numpy(covariance + added)
+    scale = regularised.diagonal().sqrt()
+    hessian = (regularised / scale[:, None] / scale[None, :]).float()
+    weight = (torch.from_numpy(linear.weight).double() * scale).float()
+    if cross is None:
+        target = weight @ hessian
+    else:
+        right = torch.from_numpy(cross + added) / scale
+        target = torch.from_numpy(linear.weight) @ right.float()
+    return Reconstruction(weight, hessian, target, scale)
+
+
+def solve_kept(
+    problem: Reconstruction,
+    mask: torch.Tensor,
+    start: torch.Tensor,
+    tolerance: float = RESIDUAL_TOLERANCE,
+    max_iterations: int = MAX_ITERATIONS,
+) -> torch.Tensor:
+    """Conjugate gradients over all rows at once from ``start``, until the residual is ``tolerance`` of the target.
+
+    ``mask`` is bool, ``start`` float32, both [outputs, inputs]; so is the scaled weight returned, zero where masked.
+    """
+    kept = mask.float()
+    solution = start * kept
+    residual = (problem.target - solution @ problem.hessian) * kept
+    direction = residual.clone()
+    power = residual.square().sum(dim=1, keepdim=True)
+    goal = (tolerance * problem.target.norm()) ** 2
+    for _ in range(max_iterations):
+        if power.sum() <= goal:
+            break
+        product = (direction @ problem.hessian) * kept
+        step = power / ((direction * product).sum(dim=1, keepdim=True) + _TINY)
+        solution += step * direction
+        residual -= step * product
+        following = residual.square().sum(dim=1, keepdim=True)
+        direction = residual + following / (power + _TINY) * direction
+        power = following
+    return solution
+
+
+def compensate_kept(linear: Linear, mask: BoolArray, moments: InputMoments) -> Linear:
+    """``linear`` with zeros where ``mask`` is False and the kept weights and the bias corrected by least squares."""
+    # Rows that are whole or gone (a head's query, a neuron's inputs) have nothing to correct.
+    partial = torch.from_numpy(mask.any(axis=1) & ~mask.all(axis=1))
+    weight = torch.from_numpy(np.where(mask, linear.weight, np.float32(0)))
+    if partial.any():
+        problem = reconstruction(linear, moments).rows(partial)
+        solution = solve_kept(problem, torch.from_numpy(mask)[partial], problem.weight)
+        weight[partial] = (solution.double() / problem.scale).float()
+    return Linear(weight.numpy(), corrected_bias(linear, weight, moments.mean, moments.mean))
+
+
+def corrected_bias(
+    linear: Linear, weight: torch.Tensor, dense_mean: Float64Array, seen_mean: Float64Array
+) -> FloatArray:
+    """The bias that makes ``weight`` at ``seen_mean`` give the output of ``linear`` at ``dense_mean``, [outputs]."""
+    shift = linear.weight.astype(np.float64) @ dense_mean - weight.double().numpy() @ seen_mean
+    return (linear.bias + shift).astype(np.float32)

@@ -1,0 +1,186 @@
+"""Where zeros may fall: the pruning patterns and their spelling."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from aebert.errors import AebertError
+
+BoolArray = npt.NDArray[np.bool_]
+Float64Array = npt.NDArray[np.float64]
+
+DEFAULT_BANKS = 16
+
+
+class MatrixPattern(Protocol):
+    """A pattern that decides the mask of each matrix alone, in units of ``unit_shape`` (outputs x inputs)."""
+
+    @property
+    def unit_shape(self) -> tuple[int, int]:
+        """Outputs and inputs of the smallest group of weights that is kept or zeroed together."""
+
+    def select(self, scores: Float64Array, kept: int) -> BoolArray:
+        """The units to keep by their ``scores``: [row groups, column groups] bool with exactly ``kept`` True."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """``rows`` x ``columns`` blocks anywhere in the matrix; 1x1 is unstructured pruning."""
+
+    rows: int
+    columns: int
+
+    def __str__(self) -> str:
+        return "unstructured" if (self.rows, self.columns) == (1, 1) else f"block:{self.rows}x{self.columns}"
+
+    @property
+    def unit_shape(self) -> tuple[int, int]:
+        return self.rows, self.columns
+
+    def select(self, scores: Float64Array, kept: int) -> BoolArray:
+        return _largest(scores.ravel(), kept).reshape(scores.shape)
+
+
+@dataclass(frozen=True)
+class ColumnBlock:
+    """Column-balanced blocks (Peng et al., ISQED 2021): each block column keeps the same number of blocks.
+
+    Where the count does not divide evenly, the columns whose next block scores best keep one more.
+    """
+
+    rows: int
+    columns: int
+
+    def __str__(self) -> str:
+        return f"column-block:{self.rows}x{self.columns}"
+
+    @property
+    def unit_shape(self) -> tuple[int, int]:
+        return self.rows, self.columns
+
+    def select(self, scores: Float64Array, kept: int) -> BoolArray:
+        each, extra = divmod(kept, scores.shape[1])
+        rank = _descending_rank(scores, axis=0)
+        mask = rank < each
+        if extra:
+            following = np.where(rank == each, scores, -np.inf).max(axis=0)
+            mask |= (rank == each) & _largest(following, extra)[None, :]
+        return mask
+
+
+@dataclass(frozen=True)
+class Vector:
+    """Bank-balanced vectors of ``outputs`` x 1 weights. Input channel c lies in bank c mod ``banks``.
+
+    The engine works through a group of ``outputs`` rows in rounds, one vector of each bank per round, so every bank of
+    a row group keeps the same number of vectors. A count that is no multiple of a round is met exactly as follows:
+    all row groups keep the same number of whole rounds; the row groups that gain most keep one round more; and at
+    most one row group of the matrix has a last round in which only the best banks keep a vector. Banks that have run
+    out of channels (inputs no multiple of banks) are left out of a round.
+    """
+
+    outputs: int
+    banks: int = DEFAULT_BANKS
+
+    def __str__(self) -> str:
+        return f"vector:{self.outputs}x1" + ("" if self.banks == DEFAULT_BANKS else f"/{self.banks}")
+
+    @property
+    def unit_shape(self) -> tuple[int, int]:
+        return self.outputs, 1
+
+    def select(self, scores: Float64Array, kept: int) -> BoolArray:
+        groups, inputs = scores.shape
+        depth = -(-inputs // self.banks)
+        padded = np.full((groups, depth * self.banks), -np.inf)
+        padded[:, :inputs] = scores
+        banked = padded.reshape(groups, depth, self.banks)
+        rank = _descending_rank(banked, axis=1)
+        in_round = [min(self.banks, inputs - i * self.banks) for i in range(depth)]
+        whole = 0
+        while whole < depth and groups * in_round[whole] <= kept:
+            kept -= groups * in_round[whole]
+            whole += 1
+        mask = rank < whole
+        if kept:
+            candidates = (rank == whole) & np.isfinite(banked)
+            following = np.where(candidates, banked, -np.inf).max(axis=1)
+            mask |= candidates & self._last_round(following, kept, in_round[whole])[:, None, :]
+        return mask.reshape(groups, -1)[:, :inputs]
+
+    @staticmethod
+    def _last_round(following: Float64Array, kept: int, per_round: int) -> BoolArray:
+        """[groups, banks]: which vectors of the next round to keep, given their scores (-inf where a bank is empty)."""
+        complete, rest = divmod(kept, per_round)
+        gain = np.where(np.isfinite(following), following, 0.0).sum(axis=1)
+        order = np.argsort(-gain, kind="stable")
+        chosen = np.zeros(following.shape, dtype=bool)
+        chosen[order[:complete]] = True
+        if rest:
+            chosen[order[complete]] = _largest(following[order[complete]], rest)
+        return chosen
+
+
+@dataclass(frozen=True)
+class Structured:
+    """Whole attention heads, whole FFN neurons, or both; the shapes stay and the removed parts become zeros."""
+
+    heads: bool
+    neurons: bool
+
+    def __str__(self) -> str:
+        return "+".join(name for name, used in (("head", self.heads), ("neuron", self.neurons)) if used)
+
+    def select(self, scores: Float64Array, kept: int) -> BoolArray:
+        """The heads or neurons of one layer to keep, given their scores, both 1-D."""
+        return _largest(scores, kept)
+
+
+Pattern = Block | ColumnBlock | Vector | Structured
+
+_SPELLING = re.compile(r"(block|column-block|vector):([1-9]\d{0,3})x([1-9]\d{0,3})(?:/([1-9]\d{0,3}))?", re.ASCII)
+SPELLINGS = "unstructured, block:RxC, column-block:RxC, vector:BNx1, vector:BNx1/BANKS, head, neuron, head+neuron"
+
+
+def parse_pattern(text: str) -> Pattern:
+    """A pattern from its spelling (``SPELLINGS``). ``str()`` of a pattern gives the spelling back."""
+    fixed: dict[str, Pattern] = {
+        "unstructured": Block(1, 1),
+        "head": Structured(heads=True, neurons=False),
+        "neuron": Structured(heads=False, neurons=True),
+        "head+neuron": Structured(heads=True, neurons=True),
+    }
+    if text in fixed:
+        return fixed[text]
+    match = _SPELLING.fullmatch(text)
+    if match:
+        kind, rows, columns, banks = match[1], int(match[2]), int(match[3]), match[4]
+        if kind == "vector" and columns == 1:
+            return Vector(rows, int(banks) if banks else DEFAULT_BANKS)
+        if kind != "vector" and banks is None:
+            return Block(rows, columns) if kind == "block" else ColumnBlock(rows, columns)
+    raise AebertError(f"pattern {text!r} is not known; write one of: {SPELLINGS}")
+
+
+def _descending_rank(scores: Float64Array, axis: int) -> npt.NDArray[np.int64]:
+    """0 for the largest along ``axis``, 1 for the next; ties go to the lower index."""
+    order = np.argsort(-scores, axis=axis, kind="stable")
+    rank = np.empty(scores.shape, dtype=np.int64)
+    places = np.expand_dims(np.arange(scores.shape[axis]), [i for i in range(scores.ndim) if i != axis])
+    np.put_along_axis(rank, order, np.broadcast_to(places, scores.shape), axis=axis)
+    return rank
+
+
+def _largest(scores: Float64Array, count: int) -> BoolArray:
+    """Exactly ``count`` True at the largest of 1-D ``scores``; ties go to the lower index. Linear in their number."""
+    if not 0 < count < len(scores):
+        return np.full(scores.shape, count > 0)
+    threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
+    mask: BoolArray = scores > threshold
+    mask[np.flatnonzero(scores == threshold)[: count - np.count_nonzero(mask)]] = True
+    return mask

@@ -1,0 +1,86 @@
+"""Subnet and design -> project, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aebert.design.config import HardwareConfig
+from aebert.design.design import Design
+from aebert.design.fit import check_fit
+from aebert.design.program import Stored, build_program
+from aebert.encoder import Encoder, FloatArray
+from aebert.errors import AebertError
+from aebert.models.host import HostModel, Text
+from aebert.quantisation.quantise import quantise
+from aebert.quantised import QuantisedEncoder
+from aebert.reference import to_residual, trace_encoder
+from codegen.golden import GoldenVector, golden_files
+from codegen.memory_image import MemoryImage, build_memory_image
+from codegen.plan import BuildPlan
+from codegen.project import plan_project
+from codegen.vectors import expected_bytes, input_bytes
+
+SHORT_LENGTH = 17
+
+# A step of the work and how far it is: (what, done, of).
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class GeneratedProject:
+    """The plan, and what went into it."""
+
+    plan: BuildPlan
+    quantised: QuantisedEncoder
+    image: MemoryImage
+
+
+def generate_project(
+    encoder: Encoder,
+    model: HostModel,
+    design: Design,
+    calibration: Sequence[Text],
+    progress: Progress = lambda what, done, total: None,
+) -> GeneratedProject:
+    """Quantises ``encoder`` on ``calibration`` and plans the project of ``design`` for it.
+
+    ``model`` is the same subnet with its embeddings and tokenizer. Raises AebertError when the design does not fit its
+    board or the encoder not the design.
+    """
+    config = design.config
+    config.check_fits(encoder.shape)
+    check_fit(config, design.board, design.compute_units)
+    if encoder.shape.max_positions < config.max_length:
+        raise AebertError(
+            f"max_length = {config.max_length}: the model has {encoder.shape.max_positions} positions; use --max-seq"
+        )
+    tokenised = model.tokenise(calibration, max_tokens=config.max_length)
+    embedded = model.embed_texts(tokenised)
+    result = quantise(encoder, embedded, progress=lambda done, total: progress("quantise", done, total))
+    progress("pack", 0, 1)
+    image = build_memory_image(result, config)
+    progress("pack", 1, 1)
+    golden = golden_files(config, image, list(_golden_vectors(config, result, embedded.values.numpy())))
+    return GeneratedProject(plan_project(design, result, image, golden, model.directory), result, image)
+
+
+def _golden_vectors(
+    config: HardwareConfig, quantised: QuantisedEncoder, embedded: FloatArray
+) -> Iterator[GoldenVector]:
+    """The longest sequence with every layer's output, a short one and a single token with every pass's."""
+    cases: tuple[tuple[str, int, Stored], ...] = (
+        ("longest", config.max_length, "layers"),
+        ("short", min(SHORT_LENGTH, config.max_length), "all"),
+        ("single", 1, "all"),
+    )
+    for name, length, stored in cases:
+        # Tokens of several texts one after another: a golden vector needs the length, not the sense.
+        residual = to_residual(np.resize(embedded, (length, embedded.shape[1])), quantised.input_scale)
+        program = build_program(config, quantised, [length], stored=stored)
+        traces = trace_encoder(quantised, residual)
+        yield GoldenVector(
+            name, program, input_bytes(config, program, [residual]), expected_bytes(config, program, traces, residual)
+        )

@@ -1,0 +1,1 @@
+"""Runs what turns a project into something that computes: the emulator's compiler, Vitis."""

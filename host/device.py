@@ -1,0 +1,71 @@
+"""What runs a project: one interface for the emulator and for boards. Nothing above it knows which one it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+SourceKind = Literal["emulated", "csynth", "cosim", "rtl_sim", "hw_emu", "hw", "published"]
+
+
+class DeviceBuffer(Protocol):
+    """Memory that host and device share after a sync; ``array`` is the host's view, uint8 [bytes]."""
+
+    @property
+    def array(self) -> npt.NDArray[np.uint8]: ...
+
+    def to_device(self) -> None: ...
+
+    def from_device(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The kernel's arguments in their order: buffers by port, then the counts."""
+
+    program: DeviceBuffer
+    weights: DeviceBuffer
+    indices: DeviceBuffer
+    parameters: DeviceBuffer
+    input: DeviceBuffer
+    output: DeviceBuffer
+    pass_count: int
+    tile_count: int
+    index_word_count: int
+    row_group_count: int
+
+    @property
+    def buffers(self) -> tuple[DeviceBuffer, ...]:
+        return self.program, self.weights, self.indices, self.parameters, self.input, self.output
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        return self.pass_count, self.tile_count, self.index_word_count, self.row_group_count
+
+
+PORTS = ("program", "weights", "indices", "parameters", "input", "output")
+
+
+class Device(Protocol):
+    """A device with a project's design loaded.
+
+    ``source`` is the kind that latencies measured on it carry. ``launch`` runs one program to its end and raises
+    AebertError when the device fails or ``deadline_s`` passes.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def source(self) -> SourceKind: ...
+
+    def allocate(self, port: str, size: int) -> DeviceBuffer:
+        """``size`` bytes in the memory bank that ``port`` is connected to."""
+        ...
+
+    def launch(self, launch: Launch, deadline_s: float) -> None: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,164 @@
+"""An emulated board as its driver sees it: memory banks with addresses, registers, and a process that can be killed."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from codegen.manifest import Register
+from host.board_process import MESSAGE_BYTES, REPLY, REQUEST, Bank, BoardSettings, Fault, Operation
+from host.faults import DeviceFault
+
+PAGE_BYTES = 4096
+# A register access that takes longer means that the process is stuck or stopped; the kernel has a thread of its own.
+ACCESS_LIMIT_S = 30.0
+# What was never written is not zero on a board either.
+STALE = 0xA5
+
+
+class EmulatedMemory:
+    """Device memory that this process and the board's process share; buffers are allocated first fit, by page."""
+
+    def __init__(self, banks: Sequence[Bank]) -> None:
+        self.banks = tuple(banks)
+        self.size = sum(bank.size for bank in self.banks)
+        self.file = os.memfd_create("aebert-device-memory")
+        os.ftruncate(self.file, self.size)
+        self._bytes = np.frombuffer(mmap.mmap(self.file, self.size), np.uint8)
+        self._used: dict[str, list[tuple[int, int]]] = {bank.tag: [] for bank in self.banks}
+
+    def allocate(self, tag: str, size: int) -> int:
+        """Address of ``size`` free bytes. Raises DeviceFault when the bank has no room."""
+        bank = next(bank for bank in self.banks if bank.tag == tag)
+        used = self._used[tag]
+        start = bank.base
+        for begin, end in sorted(used):
+            if begin - start >= size:
+                break
+            start = end
+        end = start + -(-max(size, 1) // PAGE_BYTES) * PAGE_BYTES
+        if end > bank.base + bank.size:
+            free = bank.size - sum(end - begin for begin, end in used)
+            raise DeviceFault(f"memory bank {tag}: no room for {size} bytes ({free} of {bank.size} free)")
+        used.append((start, end))
+        self.view(start, size)[:] = STALE
+        return start
+
+    def free(self, address: int) -> None:
+        for used in self._used.values():
+            used[:] = [(begin, end) for begin, end in used if begin != address]
+
+    def view(self, address: int, size: int) -> npt.NDArray[np.uint8]:
+        """The bytes of the device, uint8 [size]."""
+        bank = next(bank for bank in self.banks if bank.base <= address < bank.base + bank.size)
+        return self._bytes[bank.offset + address - bank.base :][:size]
+
+    def close(self) -> None:
+        """The board lets go of its memory; it is freed with the last buffer that is still in use."""
+        if self.file >= 0:
+            os.close(self.file)
+            self.file = -1
+
+
+class EmulatedRegisters:
+    """The kernel's control registers, in a process of their own that runs the compiled kernel.
+
+    Every access raises DeviceFault when the process is gone or the kernel has failed.
+    """
+
+    def __init__(
+        self,
+        memory: EmulatedMemory,
+        library: bytes,
+        top: str,
+        registers: Sequence[Register],
+        *,
+        chained: bool,
+    ) -> None:
+        code = os.memfd_create("aebert-emulator")
+        with os.fdopen(code, "wb", closefd=False) as file:
+            file.write(library)
+        self._control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.settimeout(ACCESS_LIMIT_S)
+        settings = BoardSettings(
+            control=other.fileno(),
+            memory=memory.file,
+            memory_bytes=memory.size,
+            library=code,
+            top=top,
+            registers=tuple((register.name, register.offset, register.bits) for register in registers),
+            banks=memory.banks,
+            chained=chained,
+        )
+        script = Path(__file__).with_name("board_process.py")
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", str(script), settings.to_json()],
+            pass_fds=(settings.control, settings.memory, settings.library),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        other.close()
+        os.close(code)
+        self._receive()  # it is up
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    def read(self, offset: int) -> int:
+        """The 32-bit register at byte ``offset``."""
+        return self._ask(Operation.READ, offset, 0)
+
+    def write(self, offset: int, value: int) -> None:
+        self._ask(Operation.WRITE, offset, value)
+
+    def inject(self, fault: Fault) -> None:
+        """``fault`` happens in one of the next launches; see `Fault`."""
+        self._ask(Operation.INJECT, 0, 0, json.dumps(asdict(fault)).encode())
+
+    def close(self) -> None:
+        """Kills the process, whatever it is doing."""
+        self._control.close()
+        self._process.kill()
+        self._process.wait()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+
+    def _ask(self, operation: Operation, offset: int, value: int, content: bytes = b"") -> int:
+        try:
+            self._control.send(REQUEST.pack(operation, offset, value) + content)
+        except OSError:
+            raise self._gone() from None
+        return self._receive()
+
+    def _receive(self) -> int:
+        try:
+            reply = self._control.recv(MESSAGE_BYTES)
+        except TimeoutError:
+            raise DeviceFault(f"emulated board: no answer within {ACCESS_LIMIT_S:g} s") from None
+        except OSError:
+            reply = b""
+        if not reply:
+            raise self._gone()
+        failed, value = REPLY.unpack_from(reply)
+        if failed:
+            raise DeviceFault(f"emulated board: {reply[REPLY.size :].decode(errors='replace')}")
+        return int(value)
+
+    def _gone(self) -> DeviceFault:
+        if self._process.stderr is None or self._process.stderr.closed:
+            return DeviceFault("emulated board: closed")
+        status = self._process.wait(timeout=ACCESS_LIMIT_S)
+        said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+        return DeviceFault(f"emulated board: process died ({f'signal {-status}' if status < 0 else said[-1:]})")

@@ -1,0 +1,161 @@
+"""From a project and a device's name to an accelerator that is ready to run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+from aebert.errors import AebertError
+from codegen.project import Project
+from host.accelerator import DEADLINE_S, Accelerator
+from host.bitstream import find_bitstream
+from host.device import Device
+from host.device_lock import DeviceLock
+from host.emulator import EmulatorDevice
+from host.faults import DeviceFault
+from host.known_answer import check_known_answer, read_known_answer
+
+BOARD_DEADLINE_S = 10.0
+
+
+def open_device(project: Project, name: str) -> Device:
+    """Loads the project's design on a device and takes the device's lock.
+
+    ``name``: ``emulator`` (in this process), ``pynq-emulator[:N]`` (a process of its own behind the PYNQ library),
+    ``pynq[:N]`` (a Zynq or Kria board that this runs on), ``xrt[:N]`` (a PCIe card), ``remote:HOST`` (PYNQ.remote).
+    Raises AebertError for any other name, for a bitstream that is missing or of another design, and for a device that
+    somebody else has.
+    """
+    kind, _, which = name.partition(":")
+    if kind not in _OPENERS:
+        raise AebertError(f"device {name!r}: not known; there are {', '.join(_OPENERS)}")
+    return _OPENERS[kind](project, which)
+
+
+def open_accelerator(
+    project: Project, name: str, *, known_answer: bool = False, guarded: bool = False, deadline_s: float | None = None
+) -> Accelerator:
+    """The project's subnet resident on the device; see `Accelerator` for ``guarded``.
+
+    With ``known_answer`` a golden vector is compared first; raises DeviceFault when it comes out wrong.
+    """
+    known = read_known_answer(project) if known_answer else None
+    device = open_device(project, name)
+    limit = deadline_s or (DEADLINE_S if device.source == "emulated" else BOARD_DEADLINE_S)
+    try:
+        accelerator = Accelerator(
+            device, project.manifest.config, project.quantised, project.image, deadline_s=limit, guarded=guarded
+        )
+        if known is not None:
+            check_known_answer(accelerator, project, known)
+    except BaseException:
+        device.close()
+        raise
+    return accelerator
+
+
+def _number(kind: str, which: str) -> int:
+    if which and not which.isdecimal():
+        raise AebertError(f"device '{kind}:{which}': {which!r} must be a number")
+    return int(which or 0)
+
+
+def _open_emulator(project: Project, which: str) -> Device:
+    if which:
+        raise AebertError(f"device 'emulator:{which}': takes no number; use pynq-emulator:{which} for several")
+    return EmulatorDevice(project.directory, project.manifest.top)
+
+
+def _open_pynq_emulator(project: Project, which: str) -> Device:
+    # PYNQ takes a second to import, and is an extra.
+    from host.emulated_xclbin import build_emulated_xclbin
+    from host.pynq_board import PynqBoard
+    from host.pynq_emulator import find_emulated_board
+
+    board = find_emulated_board(_number("pynq-emulator", which))
+    bitstream = build_emulated_xclbin(project.directory, project.manifest)
+    # Emulated boards are this process's own, so the lock is too.
+    return _locked(
+        f"pynq-emulator-{os.getpid()}-{board.number}",
+        lambda release: PynqBoard(
+            board,
+            bitstream,
+            project.manifest,
+            name=f"pynq-emulator:{board.number}",
+            source="emulated",
+            released=release,
+        ),
+        reset=board.unload,
+    )
+
+
+def _open_pynq(project: Project, which: str) -> Device:
+    import pynq
+
+    from host.pynq_board import PynqBoard
+
+    number = _number("pynq", which)
+    if number >= len(pynq.Device.devices):
+        raise DeviceFault(f"pynq:{number}: PYNQ finds {len(pynq.Device.devices)} boards here; source XRT's setup.sh")
+    board = pynq.Device.devices[number]
+    bitstream = find_bitstream(project.directory)
+    return _locked(
+        f"pynq-{number}",
+        lambda release: PynqBoard(
+            board, bitstream, project.manifest, name=f"pynq:{number}", source="hw", released=release
+        ),
+    )
+
+
+def _open_remote(project: Project, which: str) -> Device:
+    from pynq.pl_server.remote_device import RemoteDevice
+
+    from host.pynq_board import PynqBoard
+
+    if not which:
+        raise AebertError("device 'remote': name the host, as in remote:192.168.2.99")
+    bitstream = find_bitstream(project.directory)
+
+    def connect(release: Callable[[], None]) -> Device:
+        try:
+            board = RemoteDevice(ip_addr=which)
+        except (OSError, RuntimeError) as error:
+            raise DeviceFault(f"remote:{which}: {error}; check that the PYNQ.remote server runs there") from None
+        return PynqBoard(board, bitstream, project.manifest, name=f"remote:{which}", source="hw", released=release)
+
+    return _locked(f"remote-{which}", connect)
+
+
+def _open_xrt(project: Project, which: str) -> Device:
+    from host.xrt_board import XrtBoard
+
+    number = _number("xrt", which)
+    bitstream = find_bitstream(project.directory)
+    return _locked(f"xrt-{number}", lambda release: XrtBoard(number, bitstream, project.manifest, release))
+
+
+def _locked(
+    name: str, connect: Callable[[Callable[[], None]], Device], reset: Callable[[], None] | None = None
+) -> Device:
+    """The device that ``connect`` makes. Closing it, or failing to make it, calls ``reset`` and frees the lock."""
+    lock = DeviceLock(name)
+
+    def release() -> None:
+        if reset is not None:
+            reset()
+        lock.release()
+
+    try:
+        return connect(release)
+    except BaseException:
+        release()
+        raise
+
+
+_OPENERS: Mapping[str, Callable[[Project, str], Device]] = {
+    "emulator": _open_emulator,
+    "pynq-emulator": _open_pynq_emulator,
+    "pynq": _open_pynq,
+    "xrt": _open_xrt,
+    "remote": _open_remote,
+}

@@ -1,0 +1,1 @@
+"""The report of a project: one HTML file that opens without a network."""

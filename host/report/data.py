@@ -1,0 +1,135 @@
+"""What the report shows, gathered from the project's own files and its verification; no drawing here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from aebert.design.program import build_program
+from aebert.design.work import PassWork, program_work
+from aebert.encoder import MATRIX_NAMES, MatrixName
+from aebert.quantised import QuantisedEncoder
+from codegen.memory_image import pack_encoder
+from codegen.packing import PackedMatrix
+from codegen.project import Project
+from host.verify.ladder import Verification
+
+MAPPED_MATRIX: MatrixName = "ffn_in"
+
+
+@dataclass(frozen=True)
+class LayerWork:
+    """Engine steps and multiply-accumulates of one layer, by pass name (heads added up)."""
+
+    layer: int
+    steps: dict[str, int]
+    macs: dict[str, int]
+    dense_macs: dict[str, int]
+
+
+@dataclass(frozen=True)
+class ProjectFile:
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """``sparsity`` [layers, 6] zero weights / weights of the quantised matrices; ``stored`` [layers, 6] the share of
+    weights that the packed tiles hold (what costs cycles). ``tile_map`` bool [row groups, inputs] of one matrix, True
+    where a vector is stored."""
+
+    project: Project
+    verification: Verification
+    sparsity: npt.NDArray[np.float64]
+    stored: npt.NDArray[np.float64]
+    tile_map: npt.NDArray[np.bool_]
+    work: tuple[LayerWork, ...]
+    length: int
+    files: tuple[ProjectFile, ...]
+
+    @property
+    def steps(self) -> int:
+        return sum(sum(layer.steps.values()) for layer in self.work)
+
+    @property
+    def macs(self) -> int:
+        return sum(sum(layer.macs.values()) for layer in self.work)
+
+    @property
+    def dense_macs(self) -> int:
+        return sum(sum(layer.dense_macs.values()) for layer in self.work)
+
+    @property
+    def overall_sparsity(self) -> float:
+        matrices = [layer.matrix(name).weight for layer in self.project.quantised.layers for name in MATRIX_NAMES]
+        return 1.0 - sum(np.count_nonzero(m) for m in matrices) / sum(m.size for m in matrices)
+
+
+def collect(project: Project, verification: Verification) -> ReportData:
+    """Everything the report needs; reads the project's folder once."""
+    config = project.manifest.config
+    quantised = project.quantised
+    packed = pack_encoder(quantised, config)
+    length = min(config.max_length, quantised.shape.max_positions)
+    tiles = {
+        (number, name): matrix.tiles
+        for number, layer in enumerate(packed)
+        for name, matrix in zip(MATRIX_NAMES, layer, strict=True)
+    }
+    inputs: dict[MatrixName, int] = {name: quantised.layers[0].matrix(name).weight.shape[1] for name in MATRIX_NAMES}
+    work = program_work(config, build_program(config, quantised, [length]), tiles, inputs)
+    return ReportData(
+        project=project,
+        verification=verification,
+        sparsity=_per_matrix(quantised, lambda weight: 1.0 - np.count_nonzero(weight) / weight.size),
+        stored=np.array(
+            [
+                [
+                    matrix.weights.size / layer.matrix(name).weight.size
+                    for name, matrix in zip(MATRIX_NAMES, row, strict=True)
+                ]
+                for layer, row in zip(quantised.layers, packed, strict=True)
+            ]
+        ),
+        tile_map=_tile_map(packed[0][MATRIX_NAMES.index(MAPPED_MATRIX)], inputs[MAPPED_MATRIX]),
+        work=_by_layer(work, len(quantised.layers)),
+        length=length,
+        files=tuple(
+            ProjectFile(name, (project.directory / name).stat().st_size)
+            for name in sorted(project.manifest.files)
+            if (project.directory / name).is_file()
+        ),
+    )
+
+
+def _per_matrix(
+    quantised: QuantisedEncoder, figure: Callable[[npt.NDArray[np.int8]], float]
+) -> npt.NDArray[np.float64]:
+    return np.array([[figure(layer.matrix(name).weight) for name in MATRIX_NAMES] for layer in quantised.layers])
+
+
+def _tile_map(packed: PackedMatrix, inputs: int) -> npt.NDArray[np.bool_]:
+    in_lanes = packed.weights.shape[2]
+    used = np.zeros((len(packed.counts), inputs), np.bool_)
+    row_group = np.repeat(np.arange(len(packed.counts)), packed.counts)
+    channel = packed.rows.astype(np.int64) * in_lanes + np.arange(in_lanes)
+    filled = packed.weights.any(axis=1)
+    used[np.broadcast_to(row_group[:, None], channel.shape)[filled], channel[filled]] = True
+    return used
+
+
+def _by_layer(work: tuple[PassWork, ...], layers: int) -> tuple[LayerWork, ...]:
+    result = tuple(LayerWork(number, {}, {}, {}) for number in range(layers))
+    for item in work:
+        layer, name = result[item.step.layer], item.step.name
+        for totals, figure in (
+            (layer.steps, item.engine_steps),
+            (layer.macs, item.macs),
+            (layer.dense_macs, item.dense_macs),
+        ):
+            totals[name] = totals.get(name, 0) + figure
+    return result

@@ -1,0 +1,139 @@
+"""Climbs the ladder for one project on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from aebert.encoder import Encoder, FloatArray
+from aebert.errors import AebertError
+from aebert.models import load_encoder
+from aebert.models.forward import layer_forward
+from aebert.models.host import HostModel, Text, TokenisedText, load_host_model
+from aebert.models.packed import PackedStates, pack
+from aebert.quantisation.error_report import EncoderError, measure_error
+from aebert.quantisation.tolerance import check_tolerance
+from aebert.reference import to_residual
+from codegen.project import Project
+from host.accelerator import Accelerator
+from host.verify.compare import Comparison, compare_sequence
+
+# fp32 against fp32: only the order of additions differs.
+SAME_MODEL_TOLERANCE = 1e-3
+SHORT_LENGTH = 17
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One check: what was compared, whether it holds, and the figures in one sentence."""
+
+    name: str
+    passed: bool
+    summary: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Everything that `verify` found. ``device`` names what ran L2 (emulator) or L4 (board)."""
+
+    project: str
+    device: str
+    rungs: tuple[Rung, ...]
+    comparisons: tuple[Comparison, ...]
+    error: EncoderError
+
+    @property
+    def passed(self) -> bool:
+        return all(rung.passed for rung in self.rungs)
+
+
+def verify_project(
+    project: Project, accelerator: Accelerator, texts: Sequence[Text], lengths: Sequence[int] | None = None
+) -> Verification:
+    """All rungs: files, L0 (fp32), L0 ~ L1 (quantisation error on ``texts``), L1 = device (bits) at ``lengths``.
+
+    ``lengths`` defaults to the design's longest sequence, a short one and a single token.
+    Raises AebertError when the project's model does not belong to it.
+    """
+    config = project.manifest.config
+    encoder = load_encoder(project.model_directory)
+    if encoder.digest != project.manifest.subnet_digest:
+        raise AebertError(
+            f"{project.model_directory}: not the subnet that the project was generated from; generate the project again"
+        )
+    model = load_host_model(project.model_directory)
+    longest = min(config.max_length, encoder.shape.max_positions)
+    tokenised = model.tokenise(texts, max_tokens=longest)
+    embedded = model.embed_texts(tokenised)
+    error = measure_error(encoder, project.quantised, embedded)
+    sequence = long_sequence(model, texts, longest)
+    wanted = tuple(lengths or sorted({longest, min(SHORT_LENGTH, longest), 1}, reverse=True))
+    residual = to_residual(sequence, project.quantised.input_scale)
+    comparisons = tuple(compare_sequence(accelerator, project.quantised, residual[:length]) for length in wanted)
+    rungs = (
+        _files_rung(project),
+        _model_rung(model, encoder, tokenised),
+        _quantisation_rung(error),
+        *(_bits_rung(accelerator.device.name, comparison) for comparison in comparisons),
+    )
+    return Verification(project.directory.name, accelerator.device.name, rungs, comparisons, error)
+
+
+def long_sequence(model: HostModel, texts: Sequence[Text], length: int) -> FloatArray:
+    """Embeddings of exactly ``length`` tokens, float32 [length, hidden], of as many of ``texts`` as it takes."""
+    words = " ".join(text if isinstance(text, str) else " ".join(text) for text in texts)
+    (tokens,) = model.tokenise([words], max_tokens=length)
+    if len(tokens) < length:
+        raise AebertError(f"verification text: {len(tokens)} tokens in all, {length} are needed; give more text")
+    embedded: FloatArray = model.embed_texts([tokens]).values.numpy()
+    return embedded
+
+
+def _files_rung(project: Project) -> Rung:
+    changed = project.changed_files()
+    total = len(project.manifest.files)
+    summary = f"{total} files as generated" if not changed else f"{len(changed)} of {total} changed: {changed[0]}"
+    return Rung("files", not changed, summary)
+
+
+def _model_rung(model: HostModel, encoder: Encoder, tokenised: Sequence[TokenisedText]) -> Rung:
+    """The typed encoder's forward against transformers' own, on the longest of the texts."""
+    longest = max(tokenised, key=len)
+    with torch.inference_mode():
+        expected = model.base(input_ids=torch.tensor([longest.ids])).last_hidden_state[0]
+    states: PackedStates = pack([model.embed(torch.tensor([longest.ids]))[0]])
+    for layer in encoder.layers:
+        states = layer_forward(layer, encoder.shape, states)
+    difference = float((states.values - expected).abs().max())
+    return Rung(
+        "L0 transformers = typed encoder",
+        difference <= SAME_MODEL_TOLERANCE,
+        f"largest difference {difference:.1e} over {len(longest)} tokens (at most {SAME_MODEL_TOLERANCE:g})",
+    )
+
+
+def _quantisation_rung(error: EncoderError) -> Rung:
+    verdict = check_tolerance(error)
+    broken = [check for check in verdict.checks if not check.passed]
+    if broken:
+        first = broken[0]
+        summary = (
+            f"{first.name} is {first.measured:.4f}, the limit {first.limit:g} ({len(broken)} figures out of limits)"
+        )
+    else:
+        summary = (
+            f"hidden states: lowest cosine {min(layer.cosine for layer in error.layers):.5f}, largest relative error "
+            f"{max(layer.relative_error for layer in error.layers):.4f}; embeddings: cosine {error.embedding_cosine:.5f}"
+        )
+    return Rung("L0 ~ L1 integer reference", verdict.passed, summary)
+
+
+def _bits_rung(device: str, comparison: Comparison) -> Rung:
+    tokens = f"{comparison.length} token" + ("s" if comparison.length > 1 else "")
+    if comparison.mismatch is None:
+        summary = f"{comparison.values} values of {comparison.passes} passes equal"
+    else:
+        summary = str(comparison.mismatch)
+    return Rung(f"L1 = {device}, {tokens}", comparison.mismatch is None, summary)

@@ -1,0 +1,118 @@
+"""PCIe cards (Alveo) through XRT's own Python module.
+
+PYNQ 4.0 no longer finds PCIe cards (its ``XrtDevice._probe_`` returns nothing, and its compute units have no start), so
+``pyxrt``, which comes with XRT, takes its place here. Written after XRT's ``pyxrt.cpp``; it has never met a card.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import numpy.typing as npt
+
+from aebert.errors import AebertError
+from codegen.manifest import Manifest
+from host.bitstream import check_bitstream, read_bitstream_facts
+from host.device import PORTS, DeviceBuffer, Launch, SourceKind
+from host.faults import DeadlineExceededError, DeviceFault
+
+
+def import_pyxrt() -> ModuleType:
+    """Raises AebertError when XRT is not installed."""
+    try:
+        return importlib.import_module("pyxrt")
+    except ImportError as error:
+        raise AebertError(f"pyxrt: {error}; install XRT and source its setup.sh") from None
+
+
+class XrtBuffer:
+    """A buffer object that is mapped into this process."""
+
+    def __init__(self, pyxrt: ModuleType, handle: object, size: int) -> None:
+        self._pyxrt = pyxrt
+        self.handle = handle
+        self._array = np.frombuffer(handle.map(), np.uint8)[:size]  # type: ignore[attr-defined]  # pyxrt has no types
+
+    @property
+    def array(self) -> npt.NDArray[np.uint8]:
+        return self._array
+
+    def to_device(self) -> None:
+        self._sync(self._pyxrt.xclBOSyncDirection.XCL_BO_SYNC_BO_TO_DEVICE)
+
+    def from_device(self) -> None:
+        self._sync(self._pyxrt.xclBOSyncDirection.XCL_BO_SYNC_BO_FROM_DEVICE)
+
+    def _sync(self, direction: object) -> None:
+        try:
+            self.handle.sync(direction)  # type: ignore[attr-defined]  # pyxrt has no types
+        except RuntimeError as error:
+            raise DeviceFault(f"xrt: transfer failed ({error})") from None
+
+
+class XrtBoard:
+    """Loads ``bitstream`` (an xclbin) on card ``number``, in the order of ``xbutil examine``.
+
+    Raises AebertError when the bitstream is not of the project's design, and DeviceFault when the card fails.
+    """
+
+    source: SourceKind = "hw"
+
+    def __init__(self, number: int, bitstream: Path, manifest: Manifest, released: Callable[[], None]) -> None:
+        self.name = f"xrt:{number}"
+        self._released = released
+        check_bitstream(bitstream, manifest, read_bitstream_facts(bitstream))
+        self._pyxrt = import_pyxrt()
+        try:
+            self._card = self._pyxrt.device(number)
+            uuid = self._card.load_xclbin(str(bitstream.absolute()))
+            self._kernel = self._pyxrt.kernel(
+                self._card, uuid, manifest.top, self._pyxrt.kernel.cu_access_mode.exclusive
+            )
+        except (OSError, RuntimeError) as error:
+            raise DeviceFault(f"{self.name}: {bitstream.name} cannot be loaded ({error})") from None
+
+    def allocate(self, port: str, size: int) -> XrtBuffer:
+        """In the bank (memory group) that the xclbin connects to the argument."""
+        try:
+            group = self._kernel.group_id(PORTS.index(port))
+            handle = self._pyxrt.bo(self._card, size, self._pyxrt.bo.flags.normal, group)
+        except (MemoryError, OSError, RuntimeError) as error:
+            raise DeviceFault(f"{self.name}: no memory for {size} bytes of {port} ({error})") from None
+        return XrtBuffer(self._pyxrt, handle, size)
+
+    def launch(self, launch: Launch, deadline_s: float) -> None:
+        states = self._pyxrt.ert_cmd_state
+        try:
+            run = self._pyxrt.run(self._kernel)
+            for number, buffer in enumerate(launch.buffers):
+                run.set_arg(number, _handle(buffer))
+            for number, count in enumerate(launch.counts, start=len(launch.buffers)):
+                run.set_arg(number, count)
+            run.start()
+            # 0 would mean for ever.
+            state = run.wait(max(1, round(1000 * deadline_s)))
+        except RuntimeError as error:
+            raise DeviceFault(f"{self.name}: launch failed ({error})") from None
+        if state == states.ERT_CMD_STATE_COMPLETED:
+            return
+        failed = (states.ERT_CMD_STATE_ERROR, states.ERT_CMD_STATE_ABORT, states.ERT_CMD_STATE_NORESPONSE)
+        if state in failed:
+            raise DeviceFault(f"{self.name}: the kernel ended with {state}; see dmesg, then 'xbutil reset'")
+        raise DeadlineExceededError(
+            f"{self.name}: the kernel was not done within {deadline_s:g} s; 'xbutil reset' gets the card back"
+        )
+
+    def close(self) -> None:
+        self._kernel = self._card = None
+        self._released()
+
+
+def _handle(buffer: DeviceBuffer) -> object:
+    if not isinstance(buffer, XrtBuffer):
+        raise TypeError(f"{buffer!r} was not allocated on this card")
+    return buffer.handle

@@ -1,0 +1,1 @@
+"""The Jinja2 templates, installed as ``codegen.templates``."""

@@ -1,0 +1,125 @@
+"""A stored quantised encoder comes back as it was, or is refused with the reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+from aebert.errors import AebertError
+from aebert.quantisation.storage import HEADER_FILE, TENSORS_FILE, load_quantised, save_quantised
+from aebert.quantisation.tensors import assemble, header_of, tensors_of
+from aebert.quantised import QuantisedEncoder
+from tests.support.random_quantised import random_quantised_encoder, random_shape
+
+
+@pytest.fixture
+def encoder() -> QuantisedEncoder:
+    return random_quantised_encoder(random_shape(2, 8, 2, 12), seed=4, density=0.5)
+
+
+@pytest.fixture
+def stored(encoder: QuantisedEncoder, tmp_path: Path) -> Path:
+    save_quantised(encoder, tmp_path / "stored")
+    return tmp_path / "stored"
+
+
+def edit_header(directory: Path, field: str, value: object) -> None:
+    path = directory / HEADER_FILE
+    header = json.loads(path.read_text())
+    header[field] = value
+    path.write_text(json.dumps(header))
+
+
+def test_every_integer_and_scale_comes_back(encoder: QuantisedEncoder, stored: Path) -> None:
+    loaded = load_quantised(stored)
+    assert loaded.digest == encoder.digest
+    assert header_of(loaded) == header_of(encoder)
+    for name, tensor in tensors_of(encoder).items():
+        again = tensors_of(loaded)[name]
+        assert again.dtype == tensor.dtype
+        np.testing.assert_array_equal(again, tensor, err_msg=name)
+    assert sorted(path.name for path in stored.parent.iterdir()) == ["stored"], "a temporary folder was left behind"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_the_digest_notices_any_single_changed_integer(data: st.DataObject) -> None:
+    encoder = random_quantised_encoder(random_shape(1, 4, 2, 6), seed=9)
+    tensors = {name: tensor.copy() for name, tensor in tensors_of(encoder).items()}
+    name = data.draw(st.sampled_from(sorted(tensors)))
+    position = data.draw(st.integers(0, tensors[name].size - 1))
+    tensors[name].flat[position] ^= 1
+    assert assemble(header_of(encoder), tensors).digest != encoder.digest
+
+
+def test_a_changed_weight_is_refused(stored: Path) -> None:
+    tensors = load_file(stored / TENSORS_FILE)
+    tensors["layers.1.ffn_out.weight"][0, 0] ^= 1
+    save_file(tensors, stored / TENSORS_FILE)
+    with pytest.raises(AebertError, match="digest"):
+        load_quantised(stored)
+
+
+def test_an_absent_tensor_is_named(stored: Path) -> None:
+    tensors = load_file(stored / TENSORS_FILE)
+    del tensors["layers.0.scores.shift"]
+    save_file(tensors, stored / TENSORS_FILE)
+    with pytest.raises(AebertError, match=r"layers\.0\.scores\.shift"):
+        load_quantised(stored)
+
+
+def test_an_added_tensor_is_refused(stored: Path) -> None:
+    tensors = load_file(stored / TENSORS_FILE)
+    tensors["extra"] = np.zeros(1, dtype=np.int8)
+    save_file(tensors, stored / TENSORS_FILE)
+    with pytest.raises(AebertError, match="digest"):
+        load_quantised(stored)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 200])
+def test_truncated_tensors_are_refused_in_one_line(stored: Path, keep: int) -> None:
+    path = stored / TENSORS_FILE
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(AebertError, match="damaged") as caught:
+        load_quantised(stored)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("schema_version", 99, "schema 99"),
+        ("digest", "0" * 64, "digest"),
+        ("digest", 7, "digest"),
+        ("surplus", 1, "surplus"),
+    ],
+)
+def test_an_edited_header_is_refused_with_its_field(stored: Path, field: str, value: object, message: str) -> None:
+    edit_header(stored, field, value)
+    with pytest.raises(AebertError, match=message) as caught:
+        load_quantised(stored)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_header_that_is_no_json_is_refused(stored: Path) -> None:
+    (stored / HEADER_FILE).write_text("{")
+    with pytest.raises(AebertError, match=HEADER_FILE):
+        load_quantised(stored)
+
+
+def test_an_absent_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AebertError, match="cannot be read"):
+        load_quantised(tmp_path / "nowhere")
+
+
+def test_an_existing_directory_is_not_overwritten(encoder: QuantisedEncoder, stored: Path) -> None:
+    before = (stored / TENSORS_FILE).read_bytes()
+    with pytest.raises(AebertError, match="exists already"):
+        save_quantised(encoder, stored)
+    assert (stored / TENSORS_FILE).read_bytes() == before
