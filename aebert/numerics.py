@@ -67,7 +67,7 @@ def rounding_shift(value: IntArray, shift: IntArray | int) -> Int64Array:
 
 
 def requantise(value: IntArray, multiplier: IntArray, shift: IntArray) -> Int64Array:
-    """``rounding_shift(value * multiplier, shift)`` in int64, shift at least 1. Broadcasts to the shape of ``value``."""
+    """``rounding_shift(value * multiplier, shift)`` in int64, shift at least 1, in the shape of ``value``."""
     by = np.asarray(shift, dtype=np.int64)
     # In place after the product: these arrays are large, and fresh memory costs more than the arithmetic.
     result: Int64Array = np.asarray(value, dtype=np.int64) * np.asarray(multiplier, dtype=np.int64)

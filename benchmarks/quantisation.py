@@ -1,6 +1,6 @@
 """What quantising MiniLM-L6 costs, step by step, on sentences unseen in calibration: figures of docs/quantisation.md.
 
-    python benchmarks/quantisation.py --data GLUE_FOLDER
+    python -m benchmarks.quantisation --data GLUE_FOLDER
 
 Calibration: sentence1 of MRPC train rows 0-255; test: sentence2 of rows 1000-1255; at most 128 tokens.
 """
@@ -8,24 +8,23 @@ Calibration: sentence1 of MRPC train rows 0-255; test: sentence2 of rows 1000-12
 from __future__ import annotations
 
 import csv
-import datetime
 import importlib.util
-import os
-import platform
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import click
+import numpy as np
 
-from aebert.encoder import Encoder
-from aebert.models import load_encoder
+from aebert.encoder import MATRIX_NAMES, Encoder, Linear, MatrixName
+from aebert.models import load_encoder, make_encoder
 from aebert.models.host import load_host_model
 from aebert.models.packed import PackedStates
 from aebert.quantisation.config import QuantisationConfig
 from aebert.quantisation.error_report import EncoderError, LayerBlame, attribute_error, measure_error
 from aebert.quantisation.quantise import QuantisationResult, quantise_with_scales, take_tokens
 from aebert.quantisation.tolerance import check_tolerance
+from benchmarks.machine import machine_line
 
 PLAIN = QuantisationConfig(smoothing_strengths=(), zero_point=False, balance_query_key=False, correct_bias=False)
 WITH_OFFSET = replace(PLAIN, zero_point=True)
@@ -41,14 +40,7 @@ STEPS = (
     ("+ bias correction (default)", QuantisationConfig()),
 )
 FEW_TOKENS = 300
-
-
-def processor() -> str:
-    """The CPU's name where Linux tells it."""
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
+PRUNING_RATIOS = (0.0, 0.5, 0.8)
 
 
 def sentences(table: Path, column: str, first: int, last: int) -> list[str]:
@@ -90,6 +82,19 @@ def print_blames(blames: tuple[LayerBlame, ...]) -> None:
         click.echo(f"| {row[0][0]} | " + " | ".join(f"{error:.4f}" for _, error in row) + " |")
 
 
+def magnitude_pruned(encoder: Encoder, ratio: float) -> Encoder:
+    """The smallest weights of every matrix set to zero, without any correction: the roughest subnet there is."""
+    layers = []
+    for layer in encoder.layers:
+        matrices: dict[MatrixName, Linear] = {}
+        for name in MATRIX_NAMES:
+            linear = layer.matrix(name)
+            keep = np.abs(linear.weight) >= np.quantile(np.abs(linear.weight), ratio)
+            matrices[name] = replace(linear, weight=linear.weight * keep)
+        layers.append(replace(layer, **matrices))
+    return make_encoder(encoder.shape, layers)
+
+
 @click.command()
 @click.option(
     "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="GLUE folder"
@@ -105,7 +110,7 @@ def main(data: Path) -> None:
     calibration = host.embed_texts(host.tokenise(sentences(table, "sentence1", 0, 256)))
     unseen = host.embed_texts(host.tokenise(sentences(table, "sentence2", 1000, 1256)))
 
-    click.echo(f"{processor()}, {os.cpu_count()} cores, {datetime.datetime.now(datetime.timezone.utc).date()}")
+    click.echo(machine_line())
     click.echo(f"calibration {sum(calibration.lengths)} tokens, test {sum(unseen.lengths)} tokens\n")
     click.echo("| step | embedding cosine, mean | lowest | hidden-state cosine | CPU seconds |")
     click.echo("|---|---|---|---|---|")
@@ -119,7 +124,16 @@ def main(data: Path) -> None:
     )
     print_layers(error)
     print_blames(attribute_error(encoder, result, unseen))
-    click.echo("\nwithin the tolerance" if check_tolerance(error).passed else "\nOUTSIDE the tolerance")
+    click.echo("\n| magnitude-pruned at | worst layer's cosine | worst layer's relative error | within the tolerance |")
+    click.echo("|---|---|---|---|")
+    for ratio in PRUNING_RATIOS:
+        subnet = magnitude_pruned(encoder, ratio)
+        made, _ = timed(subnet, calibration, QuantisationConfig())
+        worst = measure_error(subnet, made.encoder, unseen)
+        cosine = min(layer.cosine for layer in worst.layers)
+        relative = max(layer.relative_error for layer in worst.layers)
+        verdict = "yes" if check_tolerance(worst).passed else "NO"
+        click.echo(f"| {ratio} | {cosine:.4f} | {relative:.4f} | {verdict} |")
 
 
 if __name__ == "__main__":

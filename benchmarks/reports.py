@@ -252,6 +252,21 @@ def compare(parsed: dict[str, Report], rows: list[dict[str, str]]) -> int:
     return tally.unexplained
 
 
+def compare_summaries(parsed: dict[str, Report]) -> None:
+    """csynth.rpt shows "-" for none, and one latency where csynth.xml has a range: check both readings."""
+    pairs = resources = ends = ranges = 0
+    for name, report in parsed.items():
+        whole = parsed.get(name.removesuffix(".rpt") + ".xml")
+        if isinstance(report, SynthesisSummary) and isinstance(whole, CsynthReport):
+            latency = whole.module.latency_cycles
+            pairs += 1
+            resources += report.top.resources == whole.module.resources
+            ends += latency is not None and report.top.latency_max_cycles == latency.max
+            ranges += latency is not None and latency.exact is None and latency.known
+    print(f"\ncsynth.rpt next to csynth.xml: {pairs} pairs, resources equal in {resources}")
+    print(f"  latency equal to the upper end in {ends}, of which {ranges} are ranges in csynth.xml")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with reports and INDEX.tsv")
@@ -276,6 +291,7 @@ def main() -> int:
         print(f"  refused {name}: {reason}")
     with (root / "INDEX.tsv").open(newline="") as handle:
         rows = list(csv.DictReader(handle, delimiter="\t"))
+    compare_summaries(parsed)
     return 1 if compare(parsed, rows) else 0
 
 

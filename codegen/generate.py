@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aebert.calibration import Text
 from aebert.design.config import HardwareConfig
 from aebert.design.design import Design
 from aebert.design.fit import check_fit
 from aebert.design.program import Stored, build_program
 from aebert.encoder import Encoder, FloatArray
-from aebert.errors import AebertError
-from aebert.models.host import HostModel, Text
+from aebert.models.host import HostModel
 from aebert.quantisation.quantise import quantise
 from aebert.quantised import QuantisedEncoder
 from aebert.reference import to_residual, trace_encoder
@@ -53,11 +53,7 @@ def generate_project(
     config = design.config
     config.check_fits(encoder.shape)
     check_fit(config, design.board, design.compute_units)
-    if encoder.shape.max_positions < config.max_length:
-        raise AebertError(
-            f"max_length = {config.max_length}: the model has {encoder.shape.max_positions} positions; use --max-seq"
-        )
-    tokenised = model.tokenise(calibration, max_tokens=config.max_length)
+    tokenised = model.tokenise(calibration, max_tokens=min(config.max_length, encoder.shape.max_positions))
     embedded = model.embed_texts(tokenised)
     result = quantise(encoder, embedded, progress=lambda done, total: progress("quantise", done, total))
     progress("pack", 0, 1)

@@ -100,8 +100,9 @@ def _vector_lines(config: HardwareConfig, vector: GoldenVector) -> Iterator[str]
 
 
 def _pass_line(config: HardwareConfig, step: Pass) -> str:
-    # The requantiser's results leave in the engine's order, by row group; LayerNorm and softmax sweep channel by channel.
-    by_row_group = step.kind in (PassKind.PROJECT, PassKind.GELU, PassKind.CONTEXT)
+    # Results of the requantiser and of softmax leave in the engine's order, by row group; LayerNorm sweeps channel by
+    # channel.
+    by_row_group = step.kind not in (PassKind.LOAD, PassKind.RESIDUAL)
     return (
         f"pass {step.name} layer {step.layer} head {step.head} sequence {step.sequence} "
         f"first_group {step.first_group} groups {step.group_count} "

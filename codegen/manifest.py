@@ -84,10 +84,11 @@ def read_manifest(project: Path) -> Manifest:
     if not path.is_file():
         raise AebertError(f"{path}: not found; give a folder made by 'aebert generate'")
     try:
-        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: object = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise AebertError(f"{path}: not valid JSON ({error}); generate the project again") from None
-    version = fields.pop("schema_version", None) if isinstance(fields, dict) else None
+    fields: dict[str, Any] = dict(content) if isinstance(content, dict) else {}
+    version = fields.pop("schema_version", None)
     if version != SCHEMA_VERSION:
         raise AebertError(f"{path}: schema_version is {version!r}, this toolkit reads {SCHEMA_VERSION}; generate again")
     try:

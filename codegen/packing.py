@@ -1,9 +1,9 @@
 """Packs a weight matrix into the tiles that the engine streams, and back.
 
-Input channel ``c`` lies in bank ``c mod in_lanes`` at row ``c // in_lanes``. A tile holds, for ``out_lanes`` consecutive
-outputs (a row group) and for every bank, one vector of ``out_lanes`` weights and the row it belongs to; the banks
-choose their rows independently. All-zero vectors are not stored. Where banks of a row group hold unequal counts, the
-shorter ones are filled with zero vectors: bank-balanced patterns leave nothing to fill.
+Input channel ``c`` lies in bank ``c mod in_lanes`` at row ``c // in_lanes``. A tile holds, for ``out_lanes``
+consecutive outputs (a row group) and for every bank, one vector of ``out_lanes`` weights and the row it belongs to; the
+banks choose their rows independently. All-zero vectors are not stored. Where banks of a row group hold unequal counts,
+the shorter ones are filled with zero vectors: bank-balanced patterns leave nothing to fill.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ MAX_SLR_FILL = 0.7
 
 @dataclass(frozen=True)
 class ComputeUnit:
-    """One instance of the kernel. ``slr`` is None where it may spread; ``banks`` are (port, memory tag), ports in order."""
+    """One instance of the kernel. ``slr`` is None where it may spread; ``banks``: (port, memory tag) of each."""
 
     name: str
     slr: str | None

@@ -9,7 +9,15 @@ from importlib.resources import files
 import jinja2
 
 from aebert.design.buffers import BoundBuffer
-from aebert.design.config import HELD_SCORES_SLACK, PROBABILITY_SLOTS, HardwareConfig, operand_layout
+from aebert.design.config import (
+    HELD_SCORES_SLACK,
+    PARAMETER_BYTES,
+    PASS_BYTES,
+    PROBABILITY_SLOTS,
+    SETTLE_ITERATIONS,
+    HardwareConfig,
+    operand_layout,
+)
 from aebert.numerics import exp_table, gelu_delta_table, inverse_sqrt_seed_table
 
 TOP = "aebert_kernel"
@@ -94,6 +102,28 @@ def trip_counts(config: HardwareConfig) -> TripCounts:
     )
 
 
+@dataclass(frozen=True)
+class InitiationIntervals:
+    """Cycles between iterations of the loops that take a memory word apart or put one together."""
+
+    program: int
+    weights: int
+    indices: int
+    parameters: int
+    vectors: int
+
+
+def initiation_intervals(config: HardwareConfig) -> InitiationIntervals:
+    """One stream element per cycle, or one memory word per cycle, whichever is slower."""
+    return InitiationIntervals(
+        program=PASS_BYTES // config.word_bytes,
+        weights=config.word_bytes // (config.out_lanes * config.in_lanes),
+        indices=config.word_bytes // (config.in_lanes * config.index_bytes),
+        parameters=config.word_bytes // PARAMETER_BYTES,
+        vectors=config.words_per_vector,
+    )
+
+
 def ports(config: HardwareConfig) -> tuple[Port, ...]:
     """The kernel's memory ports. Bursts are at least 1 KiB and stay inside AXI's 4 KiB page."""
     trips = trip_counts(config)
@@ -116,6 +146,8 @@ def kernel_files(config: HardwareConfig, buffers: tuple[BoundBuffer, ...]) -> di
         "layout": operand_layout(config),
         "probability_slots": PROBABILITY_SLOTS,
         "held_scores_slack": HELD_SCORES_SLACK,
+        "settle": SETTLE_ITERATIONS,
+        "intervals": initiation_intervals(config),
         "packing": config.packing,
         "top": TOP,
         "bindings": {bound.buffer.name: bound.primitive for bound in buffers},

@@ -34,7 +34,8 @@ def input_bytes(config: HardwareConfig, program: Program, residuals: Sequence[In
     lanes = config.words_per_vector * config.word_bytes // 2
     vectors = np.zeros((hidden, program.groups, lanes), "<i2")
     vectors[:, :, : config.tokens] = joined.reshape(program.groups, config.tokens, hidden).transpose(2, 0, 1)
-    return vectors.reshape(-1).view(np.uint8)
+    packed: npt.NDArray[np.uint8] = vectors.reshape(-1).view(np.uint8)
+    return packed
 
 
 def output_size(config: HardwareConfig, program: Program) -> int:
@@ -105,7 +106,8 @@ def expected_bytes(
         vectors = np.zeros((count, lanes), "<i2")
         vectors[:, : config.tokens] = blocks.reshape(count, config.tokens)
         pieces.append(vectors)
-    return np.concatenate(pieces).reshape(-1).view(np.uint8)
+    joined: npt.NDArray[np.uint8] = np.concatenate(pieces).reshape(-1).view(np.uint8)
+    return joined
 
 
 def split_output(config: HardwareConfig, program: Program, values: Int16Array) -> list[Int16Array]:

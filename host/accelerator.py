@@ -20,7 +20,7 @@ from codegen.vectors import Int16Array, StoredPass, input_bytes, output_size, sp
 from host.device import Device, DeviceBuffer, Launch
 from host.faults import DeviceFault
 
-# For the emulator, which needs seconds for what takes a board less than a millisecond.
+# For emulators, which need seconds for what takes a board less than a millisecond.
 DEADLINE_S = 600.0
 # While one set of buffers is on the device, the host fills the other.
 SLOTS = 2

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from aebert.errors import AebertError
 from codegen.manifest import Manifest
+from codegen.toolchains.emulator import BUILD_FOLDER
 
+# For bitstreams that were built elsewhere.
 FOLDER = "bitstream"
 SUFFIXES = (".xclbin", ".bit")
 # A .bit file has room for 32 bits of our own (BITSTREAM.CONFIG.USERID); they are the first 8 digits of the digest.
@@ -31,14 +33,20 @@ class BitstreamFacts:
     clock_mhz: float | None
 
 
-def find_bitstream(project: Path) -> Path:
-    """The one bitstream in ``project/bitstream``. Raises AebertError when there is none, or several."""
+def find_bitstream(project: Path, target: str = "hw") -> Path:
+    """The one bitstream in ``project/bitstream``, else what v++ linked for ``target`` in ``project/build``.
+
+    Raises AebertError when there is none, or several in ``project/bitstream``.
+    """
     found = sorted(path for suffix in SUFFIXES for path in (project / FOLDER).glob(f"*{suffix}"))
-    names = {path.stem for path in found}
+    if len({path.stem for path in found}) > 1:
+        raise AebertError(f"{project / FOLDER}: {len(found)} bitstreams; keep one")
     if not found:
-        raise AebertError(f"{project / FOLDER}: no bitstream ({' or '.join(SUFFIXES)}); build one and copy it there")
-    if len(names) > 1:
-        raise AebertError(f"{project / FOLDER}: {len(names)} bitstreams; keep one")
+        found = sorted((project / BUILD_FOLDER).glob(f"*.{target}.xclbin"))
+    if not found:
+        raise AebertError(
+            f"{project}: no bitstream; run 'aebert build' where Vitis is, or put an .xclbin or .bit into {FOLDER}/"
+        )
     return found[0]  # of a .bit and an .xclbin of the same name, PYNQ wants the .bit and finds the other
 
 
@@ -66,7 +74,7 @@ def check_bitstream(path: Path, manifest: Manifest, facts: BitstreamFacts) -> No
     if facts.clock_mhz is not None and abs(facts.clock_mhz - manifest.clock_mhz) > CLOCK_TOLERANCE_MHZ:
         raise AebertError(
             f"{path}: runs at {facts.clock_mhz:g} MHz, the project says {manifest.clock_mhz:g}; "
-            f"generate it with --clock {facts.clock_mhz:g}"
+            f"generate it with --clock-mhz {facts.clock_mhz:g}"
         )
 
 

@@ -41,16 +41,16 @@ class EmulatedMemory:
         """Address of ``size`` free bytes. Raises DeviceFault when the bank has no room."""
         bank = next(bank for bank in self.banks if bank.tag == tag)
         used = self._used[tag]
+        pages = -(-max(size, 1) // PAGE_BYTES) * PAGE_BYTES
         start = bank.base
         for begin, end in sorted(used):
-            if begin - start >= size:
+            if begin - start >= pages:
                 break
             start = end
-        end = start + -(-max(size, 1) // PAGE_BYTES) * PAGE_BYTES
-        if end > bank.base + bank.size:
+        if start + pages > bank.base + bank.size:
             free = bank.size - sum(end - begin for begin, end in used)
             raise DeviceFault(f"memory bank {tag}: no room for {size} bytes ({free} of {bank.size} free)")
-        used.append((start, end))
+        used.append((start, start + pages))
         self.view(start, size)[:] = STALE
         return start
 

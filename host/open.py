@@ -9,7 +9,7 @@ from aebert.errors import AebertError
 from codegen.project import Project
 from host.accelerator import DEADLINE_S, Accelerator
 from host.bitstream import find_bitstream
-from host.device import Device
+from host.device import Device, SourceKind
 from host.device_lock import DeviceLock
 from host.emulator import EmulatorDevice
 from host.faults import DeviceFault
@@ -41,7 +41,7 @@ def open_accelerator(
     """
     known = read_known_answer(project) if known_answer else None
     device = open_device(project, name)
-    limit = deadline_s or (DEADLINE_S if device.source == "emulated" else BOARD_DEADLINE_S)
+    limit = deadline_s or (BOARD_DEADLINE_S if device.source == "hw" else DEADLINE_S)
     try:
         accelerator = Accelerator(
             device, project.manifest.config, project.quantised, project.image, deadline_s=limit, guarded=guarded
@@ -130,8 +130,16 @@ def _open_xrt(project: Project, which: str) -> Device:
     from host.xrt_board import XrtBoard
 
     number = _number("xrt", which)
-    bitstream = find_bitstream(project.directory)
-    return _locked(f"xrt-{number}", lambda release: XrtBoard(number, bitstream, project.manifest, release))
+    # XRT's own switch between a card and the simulation of the RTL that v++ built (UG1393).
+    mode = os.environ.get("XCL_EMULATION_MODE", "hw")
+    if mode not in ("hw", "hw_emu"):
+        raise AebertError(f"XCL_EMULATION_MODE={mode}: cannot run this kernel; use hw_emu, or unset it for a card")
+    source: SourceKind = "hw_emu" if mode == "hw_emu" else "hw"
+    bitstream = find_bitstream(project.directory, source)
+    return _locked(
+        f"xrt-{number}",
+        lambda release: XrtBoard(number, bitstream, project.manifest, source=source, released=release),
+    )
 
 
 def _locked(

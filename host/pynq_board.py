@@ -6,9 +6,11 @@ PYNQ 4.0 has no ``kernel.call`` any more; the kernel is started through its regi
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -31,6 +33,21 @@ POLL_PAUSE_S = 20e-6
 IDLE_POLLS = 10
 
 
+_RPC_ERROR: type[Exception] = importlib.import_module("grpc").RpcError
+# How the kinds of board fail: no such device or permission, XRT, PYNQ.remote.
+_BOARD_ERRORS = (MemoryError, OSError, RuntimeError, _RPC_ERROR)
+
+
+@contextmanager
+def board_errors(name: str, doing: str) -> Iterator[None]:
+    """Raises DeviceFault for whatever the board's own library raises."""
+    try:
+        yield
+    except _BOARD_ERRORS as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DeviceFault(f"{name}: {doing} failed ({reason})") from None
+
+
 class SyncedArray(Protocol):
     """What PynqBuffer and RemoteBuffer have in common beyond a NumPy array."""
 
@@ -44,8 +61,9 @@ class SyncedArray(Protocol):
 class PynqBoardBuffer:
     """A buffer from `pynq.allocate`."""
 
-    def __init__(self, buffer: SyncedArray) -> None:
+    def __init__(self, buffer: SyncedArray, name: str) -> None:
         self._buffer = buffer
+        self._name = name
 
     @property
     def array(self) -> npt.NDArray[np.uint8]:
@@ -56,10 +74,12 @@ class PynqBoardBuffer:
         return int(self._buffer.device_address)
 
     def to_device(self) -> None:
-        self._buffer.sync_to_device()
+        with board_errors(self._name, "transfer to the device"):
+            self._buffer.sync_to_device()
 
     def from_device(self) -> None:
-        self._buffer.sync_from_device()
+        with board_errors(self._name, "transfer from the device"):
+            self._buffer.sync_from_device()
 
 
 class PynqBoard:
@@ -85,10 +105,8 @@ class PynqBoard:
         self._board = board
         self._manifest = manifest
         check_bitstream(bitstream, manifest, read_bitstream_facts(bitstream))
-        try:
+        with board_errors(name, f"loading {bitstream.name}"):
             self._overlay = pynq.Overlay(os.fspath(bitstream.absolute()), device=board)
-        except (OSError, RuntimeError) as error:
-            raise DeviceFault(f"{name}: {bitstream.name} cannot be loaded ({error})") from None
         self._ip_name = self._find_kernel()
         self._check_registers()
         self._banks = self._find_banks()
@@ -98,29 +116,31 @@ class PynqBoard:
     def allocate(self, port: str, size: int) -> PynqBoardBuffer:
         self._check_usable()
         bank = self._banks[port]
-        try:
+        with board_errors(self.name, f"allocating {size} bytes for {port}"):
             buffer = pynq.allocate((size,), np.uint8, target=self._board if bank is None else bank)
-        except (OSError, RuntimeError) as error:
-            raise DeviceFault(f"{self.name}: no memory for {size} bytes of {port} ({error})") from None
-        return PynqBoardBuffer(buffer)
+        return PynqBoardBuffer(buffer, self.name)
 
     def launch(self, launch: Launch, deadline_s: float) -> None:
         """Raises DeadlineExceededError when the kernel is not done in time; only a new `PynqBoard` gets it back."""
         self._check_usable()
+        with board_errors(self.name, "register access"):
+            self._start(launch)
+            self._wait(deadline_s)
+            if self._chained:
+                self._kernel.write(CONTROL, CONTINUE)
+
+    def close(self) -> None:
+        """Frees the device for others."""
+        self._unusable = "closed"
+        self._released()
+
+    def _start(self, launch: Launch) -> None:
         values = [*map(_address, launch.buffers), *launch.counts]
         for register, value in zip(self._manifest.registers, values, strict=True):
             self._kernel.write(register.offset, value & 0xFFFFFFFF)
             if register.bits == 64:
                 self._kernel.write(register.offset + 4, value >> 32)
         self._kernel.write(CONTROL, START)
-        self._wait(deadline_s)
-        if self._chained:
-            self._kernel.write(CONTROL, CONTINUE)
-
-    def close(self) -> None:
-        """Frees the device for others."""
-        self._unusable = "closed"
-        self._released()
 
     def _check_usable(self) -> None:
         if self._unusable:

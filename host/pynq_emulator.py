@@ -63,7 +63,7 @@ class EmulatedBank:
         self.tag = tag
 
     def allocate(self, shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> PynqBuffer:
-        """Raises DeviceFault when the bank is full."""
+        """Raises RuntimeError when the bank is full, as XRT does."""
         return self.device.allocate_in(self.tag, shape, dtype)
 
 
@@ -163,7 +163,10 @@ class EmulatedPynqDevice(pynq.Device):
         if memory is None:
             raise DeviceFault(f"{self.tag}: no bitstream is loaded")
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        held = EmulatedBuffer(memory, memory.allocate(tag, size))
+        try:
+            held = EmulatedBuffer(memory, memory.allocate(tag, size))
+        except DeviceFault as fault:
+            raise RuntimeError(str(fault)) from None  # as XRT does
         # The array's own memory is the host's copy; freeing it (a finalizer on its base) frees the device's.
         content = np.zeros(max(size, 1), np.uint8)
         weakref.finalize(content, memory.free, held.address)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from aebert.design.program import Program
 from aebert.calibration import Text
+from aebert.design.program import Program
 from aebert.errors import AebertError
 from aebert.models.host import HostModel, load_host_model
 from aebert.reference import from_residual, to_residual

@@ -60,10 +60,11 @@ class XrtBoard:
     Raises AebertError when the bitstream is not of the project's design, and DeviceFault when the card fails.
     """
 
-    source: SourceKind = "hw"
-
-    def __init__(self, number: int, bitstream: Path, manifest: Manifest, released: Callable[[], None]) -> None:
+    def __init__(
+        self, number: int, bitstream: Path, manifest: Manifest, *, source: SourceKind, released: Callable[[], None]
+    ) -> None:
         self.name = f"xrt:{number}"
+        self.source = source
         self._released = released
         check_bitstream(bitstream, manifest, read_bitstream_facts(bitstream))
         self._pyxrt = import_pyxrt()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import TextIO
 
 import click
 import pytest
@@ -189,11 +190,16 @@ def test_ctrl_c_in_a_real_process_leaves_no_traceback(tmp_path: Path) -> None:
     assert errors == "aebert: interrupted\n"
 
 
+def run_into(output: int | TextIO) -> subprocess.CompletedProcess[str]:
+    """Show the help on ``output``, buffered as Python does by default: what is left is written at exit once more."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "aebert.cli", "--help"]
+    return subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60, env=environment)
+
+
 def test_a_full_disk_under_standard_output_is_one_line() -> None:
     with Path("/dev/full").open("w") as full:
-        shown = subprocess.run(
-            [sys.executable, "-m", "aebert.cli", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
-        )
+        shown = run_into(full)
     assert shown.returncode == 2
     assert shown.stderr == "aebert: error: No space left on device; free some disk space\n"
 

@@ -91,6 +91,7 @@ def test_link_log_reports_the_clock_of_the_last_attempt(tmp_path: Path) -> None:
     assert report.data_mhz == 154
     assert {clock.role: clock.achieved_mhz for clock in report.clocks} == {"SYSTEM": 450, "DATA": 154, "KERNEL": 500}
     assert (report.source.tool, report.source.tool_version) == ("v++", "2021.1")
+    assert report.source.part == "xilinx_u280_xdma_201920_3"  # the platform, without the folder it was in
 
 
 def test_link_log_of_sdaccel_reads_the_same(tmp_path: Path) -> None:

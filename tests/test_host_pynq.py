@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pynq
@@ -103,14 +101,12 @@ def test_two_boards_work_side_by_side(tiny_project: Project) -> None:
     ):
         waiting = [a.prepare(a.program([12]), [residual]) for a in (first, second)]
         outputs = [a.execute(launch) for a, launch in zip((first, second), waiting, strict=True)]
-    np.testing.assert_array_equal(*outputs)
+    np.testing.assert_array_equal(outputs[0], outputs[1])
 
 
 def test_a_vivado_design_without_ap_continue_runs_again_and_again(
-    tiny_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_project: Project,
 ) -> None:
-    from dataclasses import replace
-
     manifest = replace(tiny_project.manifest, flow="vivado", platform=None)
     bitstream = build_emulated_xclbin(tiny_project.directory, manifest)
     device = PynqBoard(
@@ -144,15 +140,3 @@ def test_an_open_device_belongs_to_one_owner(tiny_project: Project, board: PynqB
 def test_a_device_that_cannot_be_had_is_explained(tiny_project: Project, name: str, message: str) -> None:
     with pytest.raises(AebertError, match=message):
         open_device(tiny_project, name)
-
-
-def test_xrts_own_tool_accepts_the_emulated_xclbin(tiny_project: Project, tmp_path: Path) -> None:
-    if shutil.which("xclbinutil") is None:
-        pytest.skip("xclbinutil (XRT) is not installed")
-    bitstream = build_emulated_xclbin(tiny_project.directory, tiny_project.manifest)
-    shown = subprocess.run(
-        ["xclbinutil", "--info", "--input", str(bitstream)], capture_output=True, text=True, check=True, timeout=60
-    ).stdout
-    assert tiny_project.manifest.top in shown
-    for tag in tiny_project.manifest.banks.values():
-        assert tag in shown

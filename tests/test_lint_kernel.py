@@ -53,7 +53,7 @@ def test_the_rendered_kernel_is_clean(name: str) -> None:
         ("variable = accumulators", "variable = accumulator", "pragma-variable"),
         ("\n  Steps:\n", "\n", "loop-name"),
         ("#pragma HLS PIPELINE II = 1\n", "", "loop-pipeline"),
-        ("int32_t sum =", "float sum =", "floating-point"),
+        ("int row_group = 0;", "float row_group = 0;", "floating-point"),
     ],
 )
 def test_an_error_put_into_the_engine_is_found(old: str, new: str, rule: str) -> None:

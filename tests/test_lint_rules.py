@@ -120,8 +120,8 @@ def test_what_has_no_place_in_hardware_is_found(rule: str, body: str) -> None:
         ),
         (
             "loop-pipeline",
-            "L:\n  for (int i = 0; i < 4; ++i) {\n#pragma HLS PIPELINE II = 1\n  M:\n    for (int k = 0; k < n; ++k) {\n"
-            "#pragma HLS LOOP_TRIPCOUNT max = 4\n      out[i] = k;\n    }\n  }",
+            "L:\n  for (int i = 0; i < 4; ++i) {\n#pragma HLS PIPELINE II = 1\n  M:\n"
+            "    for (int k = 0; k < n; ++k) {\n#pragma HLS LOOP_TRIPCOUNT max = 4\n      out[i] = k;\n    }\n  }",
         ),
         (
             "loop-pipeline",
@@ -179,6 +179,39 @@ def test_only_the_branch_that_synthesis_takes_is_checked() -> None:
     ]
 
 
+def test_marks_that_expand_to_nothing_do_not_hide_what_is_behind_them() -> None:
+    code = """
+    #ifdef __SYNTHESIS__
+    #define LOOP(name)
+    #define CHECKED(name)
+    template <typename T, int kBanks, int kDepth>
+    using banked = T[kBanks][kDepth];
+    #endif
+    extern "C" void top(int n, int* out) {
+      banked<int, 2, 4> held CHECKED(top.held);
+    #pragma HLS ARRAY_PARTITION variable = held type = complete dim = DIM
+    Named:
+      LOOP(top.Named(1))
+      for (int i = 0; i < 4; ++i) {
+    #pragma HLS PIPELINE II = 1
+        held[0][i] = out[i] MORE;
+      }
+    }
+    """
+    assert rules_found(code.replace("DIM", "2").replace("MORE", "")) == []
+    assert rules_found(code.replace("DIM", "3").replace("MORE", "")) == [(10, "pragma-variable")]
+    assert rules_found(code.replace("DIM", "2").replace("MORE", "/ n")) == [(15, "division")]
+
+
+@pytest.mark.parametrize("value", ["kRows * 4", "kRows*4/2", "( kRows + 1 )", "8"])
+def test_an_option_may_be_an_expression_of_constants(value: str) -> None:
+    pragmas = f"#pragma HLS LOOP_TRIPCOUNT min = 1 max = {value}\n#pragma HLS PIPELINE II = 1\n"
+    loop = f"L:\n  for (int i = 0; i < n; ++i) {{\n{pragmas}  }}"
+    assert rules_found("constexpr int kRows = 4;" + function(loop)) == []
+    wrong = loop.replace("kRows", "n").replace("max = 8", "max = 8.5")
+    assert [rule for _, rule in rules_found("constexpr int kRows = 4;" + function(wrong))] == ["pragma-option"]
+
+
 def test_the_top_function_needs_c_linkage_and_one_definition() -> None:
     assert [rule for _, rule in rules_found("void top() {}\n")] == ["top"]
     assert [rule for _, rule in rules_found("void other() {}\n")] == ["top"]
@@ -188,8 +221,8 @@ def test_the_top_function_needs_c_linkage_and_one_definition() -> None:
 def test_a_reciprocal_unit_may_divide_and_its_neighbour_may_not() -> None:
     code = """
     extern "C" void top() {}
-    void softmax(int n, int* out) {
-    Reciprocals:
+    void reciprocals(int n, int* out) {
+    Tokens:
       for (int t = 0; t < 4; ++t) {
     #pragma HLS PIPELINE II = 1
         out[t] = 100 / n;

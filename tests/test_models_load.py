@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
+from aebert.calibration import Text
 from aebert.errors import AebertError
 from aebert.models import encoder_digest, load_encoder
 from aebert.models.forward import encoder_forward
@@ -19,7 +21,7 @@ from aebert.models.host import load_host_model
 from aebert.models.packed import pack
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra")
-SENTENCES = ["the cat sat on the mat", "a dog ran", ("the dog", "the cat ran to the mat")]
+SENTENCES: list[Text] = ["the cat sat on the mat", "a dog ran", ("the dog", "the cat ran to the mat")]
 
 
 def copy_of(directory: Path, target: Path) -> Path:
@@ -31,7 +33,7 @@ def change_config(directory: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def change_tensors(directory: Path, change: Callable[[dict[str, np.ndarray]], None]) -> None:
+def change_tensors(directory: Path, change: Callable[[dict[str, npt.NDArray[np.float32]]], None]) -> None:
     tensors = load_file(directory / "model.safetensors")
     change(tensors)
     save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
@@ -97,7 +99,7 @@ def test_a_shard_name_with_a_path_in_it_is_refused(tiny_bert: Path, tmp_path: Pa
 def test_tensorflow_names_of_layernorm_are_understood(tiny_bert: Path, tmp_path: Path) -> None:
     directory = copy_of(tiny_bert, tmp_path)
 
-    def rename(tensors: dict[str, np.ndarray]) -> None:
+    def rename(tensors: dict[str, npt.NDArray[np.float32]]) -> None:
         for name in [name for name in tensors if "LayerNorm" in name]:
             old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
             tensors[old] = tensors.pop(name)
@@ -169,7 +171,7 @@ def test_weights_that_are_not_finite_are_named(tiny_bert: Path, tmp_path: Path, 
     directory = copy_of(tiny_bert, tmp_path)
     name = "encoder.layer.1.output.dense.weight"
 
-    def spoil(tensors: dict[str, np.ndarray]) -> None:
+    def spoil(tensors: dict[str, npt.NDArray[np.float32]]) -> None:
         tensors[name][2, 3] = value
 
     change_tensors(directory, spoil)

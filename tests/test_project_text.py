@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from aebert.errors import AebertError
 from codegen.golden import GoldenVector, golden_files
 from codegen.memory_image import build_memory_image
 from codegen.placement import place_compute_units
-from codegen.project_text import project_files
+from codegen.project_text import KERNEL_FLAGS, project_files
 from tests.support.random_quantised import random_quantised_encoder, random_shape
 from tests.support.small_project import CLOCK_MHZ, SMALL_CONFIG, golden_vector, write_small_project
 
@@ -70,6 +71,18 @@ def change(path: Path, at: int) -> None:
 
 def test_the_kernel_passes_golden_vectors_of_the_integer_reference(built: Path) -> None:
     ran = make(built, "testbench")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "2 of 2 golden vectors equal" in ran.stdout
+
+
+def test_it_passes_them_in_the_exact_widths_and_the_standard_of_vitis_hls_too(project: Path) -> None:
+    """C simulation in Vitis HLS uses ap_int of exact widths; here it is the open one that hls4ml brings."""
+    spec = importlib.util.find_spec("hls4ml")
+    if spec is None or spec.origin is None:
+        pytest.skip("hls4ml, which brings ap_int.h, is not installed")
+    ap_types = Path(spec.origin).parent / "templates" / "vivado" / "ap_types"
+    flags = f"-O0 {KERNEL_FLAGS} -isystem {ap_types}"
+    ran = make(project, "testbench", "BUILD=exact", f"CXXFLAGS={flags}")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "2 of 2 golden vectors equal" in ran.stdout
 

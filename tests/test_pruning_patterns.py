@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 from aebert.encoder import MATRIX_NAMES, EncoderShape
 from aebert.errors import AebertError
 from aebert.pruning.counts import apportion, layer_ratios, list_sites, prunable_weights, uniform_ratios, zeroed_units
-from aebert.pruning.patterns import Block, ColumnBlock, Vector, parse_pattern
+from aebert.pruning.patterns import Block, ColumnBlock, Float64Array, RowBlock, Vector, parse_pattern
 
 SHAPE = EncoderShape(layers=3, hidden=48, heads=4, ffn=96, epsilon=1e-12, max_positions=64)
 SPELLINGS = (
-    "unstructured", "block:4x4", "block:2x8", "column-block:4x4", "vector:1x1", "vector:4x1", "vector:8x1/32",
+    "unstructured", "block:4x4", "block:2x8", "column-block:4x4",
+    "row-block:8x4", "vector:1x1", "vector:4x1", "vector:8x1/32",
     "head", "neuron", "head+neuron",
 )  # fmt: skip
 
 
-def scores_of(seed: int, groups: int, inputs: int) -> np.ndarray:
+def scores_of(seed: int, groups: int, inputs: int) -> Float64Array:
     # Few distinct values: ties are where balanced selection goes wrong.
     return np.random.default_rng(seed).integers(0, 5, (groups, inputs)).astype(np.float64)
 
@@ -66,12 +67,14 @@ def test_vectors_keep_the_best_of_each_bank(seed: int, groups: int, data: st.Dat
 
 
 @given(st.integers(0, 2**31), st.integers(1, 6), st.integers(1, 12), st.data())
-def test_block_columns_keep_equal_counts(seed: int, rows: int, columns: int, data: st.DataObject) -> None:
+def test_block_columns_or_rows_keep_equal_counts(seed: int, rows: int, columns: int, data: st.DataObject) -> None:
     kept = data.draw(st.integers(0, rows * columns))
     mask = ColumnBlock(4, 4).select(scores_of(seed, rows, columns), kept)
     held = mask.sum(axis=0)
     assert held.sum() == kept
     assert held.max() - held.min() <= 1
+    turned = RowBlock(4, 4).select(scores_of(seed, rows, columns).T, kept)
+    np.testing.assert_array_equal(turned, mask.T)
 
 
 @given(st.integers(0, 2**31), st.integers(1, 6), st.integers(1, 12), st.data())

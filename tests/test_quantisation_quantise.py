@@ -94,6 +94,25 @@ def test_bias_correction_removes_the_mean_error(encoder: Encoder) -> None:
     assert mean_error(True) < 1e-3 < 0.1 < mean_error(False)
 
 
+def test_balance_keeps_scores_where_one_side_of_a_product_has_an_outlier(
+    encoder: Encoder, calibration: PackedStates
+) -> None:
+    first = encoder.layers[0]
+    factors = np.ones((SHAPE.hidden, 1), dtype=np.float32)
+    factors[:: SHAPE.head_size] = 50.0
+    query = replace(first.query, weight=first.query.weight * factors, bias=first.query.bias * factors[:, 0])
+    key = replace(first.key, weight=first.key.weight / factors, bias=first.key.bias / factors[:, 0])
+    lopsided = replace(encoder, layers=(replace(first, query=query, key=key), encoder.layers[1]))
+
+    def query_error(balance: bool) -> float:
+        config = replace(QuantisationConfig(), balance_query_key=balance)
+        made = quantise_with_scales(lopsided, calibration, config)
+        alone = dict(attribute_error(lopsided, made, calibration)[0].alone)
+        return alone["query"] + alone["key"]
+
+    assert query_error(True) < 0.2 * query_error(False)
+
+
 def test_pruned_weights_stay_exactly_zero(encoder: Encoder, result: QuantisationResult) -> None:
     for exact, quantised in zip(encoder.layers, result.encoder.layers, strict=True):
         for name in MATRIX_NAMES:

@@ -118,8 +118,14 @@ def test_an_absent_directory_is_refused(tmp_path: Path) -> None:
         load_quantised(tmp_path / "nowhere")
 
 
+def test_a_place_that_cannot_be_written_is_reported(encoder: QuantisedEncoder, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(AebertError, match="cannot be written"):
+        save_quantised(encoder, tmp_path / "file" / "stored")
+
+
 def test_an_existing_directory_is_not_overwritten(encoder: QuantisedEncoder, stored: Path) -> None:
     before = (stored / TENSORS_FILE).read_bytes()
-    with pytest.raises(AebertError, match="exists already"):
+    with pytest.raises(AebertError, match="already"):
         save_quantised(encoder, stored)
     assert (stored / TENSORS_FILE).read_bytes() == before

@@ -20,9 +20,10 @@ from aebert.records import AddResult, RecordFilter, RunDatabase, RunRecord, cont
 from aebert.records.database import insert_unless_known
 from aebert.records.migrate import _config, head_revision
 from aebert.records.schema import VERSION_TABLE
+from tests.support.record_writers import numbered, write_at_once, write_in_batches
 from tests.support.run_records import run_records
 
-WRITERS = 4
+WRITERS = 3
 RECORDS_EACH = 60
 
 
@@ -52,10 +53,6 @@ def database(database_url: str) -> Iterator[RunDatabase]:
 
 def raw_engine(url: str) -> Engine:
     return create_engine(url)
-
-
-def numbered(start: int, count: int) -> list[RunRecord]:
-    return [RunRecord(source="emulated", design="encoder", cycles=number) for number in range(start, start + count)]
 
 
 def test_a_record_comes_back_as_it_went_in(database: RunDatabase) -> None:
@@ -138,7 +135,7 @@ def test_a_record_is_found_by_the_start_of_its_digest(database: RunDatabase) -> 
 
 
 def test_an_ambiguous_digest_is_refused(database: RunDatabase) -> None:
-    database.add(numbered(0, 2000))
+    database.add(numbered(0, 1000))
     starts = [stored.digest[:4] for stored in database.query()]
     twice = next(start for start in starts if starts.count(start) > 1)
     with pytest.raises(AebertError, match="several records start with"):
@@ -155,19 +152,14 @@ def test_nothing_of_a_failing_batch_is_stored(database: RunDatabase) -> None:
     assert database.query() == []
 
 
-def _write(url: str, start: int, barrier: multiprocessing.synchronize.Barrier) -> None:
-    barrier.wait(timeout=60)
-    database = open_database(url)  # all processes migrate the empty database at the same time
-    for at in range(start, start + RECORDS_EACH, 10):
-        database.add(numbered(at, 20))  # half of every batch is also another's
-    database.close()
-
-
 def test_concurrent_writers_lose_nothing_and_store_nothing_twice(database_url: str) -> None:
     processes = multiprocessing.get_context("spawn")
     barrier = processes.Barrier(WRITERS)
     starts = [writer * RECORDS_EACH // 2 for writer in range(WRITERS)]
-    writers = [processes.Process(target=_write, args=(database_url, start, barrier)) for start in starts]
+    writers = [
+        processes.Process(target=write_in_batches, args=(database_url, start, RECORDS_EACH, barrier))
+        for start in starts
+    ]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -176,6 +168,21 @@ def test_concurrent_writers_lose_nothing_and_store_nothing_twice(database_url: s
     database = open_database(database_url, create=False)
     cycles = [stored.record.cycles for stored in database.query()]
     assert sorted(count for count in cycles if count is not None) == list(range(starts[-1] + RECORDS_EACH + 10))
+    database.close()
+
+
+def test_writers_of_the_same_records_in_opposite_order_do_not_wait_in_a_circle(database_url: str) -> None:
+    open_database(database_url).close()
+    processes = multiprocessing.get_context("spawn")
+    barrier = processes.Barrier(2)
+    writers = [processes.Process(target=write_at_once, args=(database_url, order, barrier)) for order in (False, True)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(timeout=120)
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    database = open_database(database_url, create=False)
+    assert len(database.query()) == 2000
     database.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from aebert.encoder import EncoderShape
 from aebert.errors import AebertError
 from aebert.quantised import QuantisedEncoder
 from aebert.reference import from_residual, run_batch, run_encoder, to_residual, trace_encoder
+from aebert.reference.matmul import exact_matmul
 from tests.support import scalar_oracle
 from tests.support.random_quantised import random_quantised_encoder, random_residual, random_shape
 
@@ -66,13 +67,14 @@ def test_equals_the_scalar_oracle_where_every_channel_of_a_token_is_equal() -> N
     assert_equals_oracle(random_quantised_encoder(shape, 3), residual)
 
 
-def test_equals_the_scalar_oracle_where_sums_are_longer_than_one_float32_product_can_hold() -> None:
-    shape = random_shape(1, 4, 2, 1100)
-    encoder = random_quantised_encoder(shape, 8)
-    layer = encoder.layers[0]
-    heavy = replace(layer.ffn_out, weight=np.full_like(layer.ffn_out.weight, 127))
-    full = replace(layer, ffn_out=heavy, gelu_zero_point=255)
-    assert_equals_oracle(replace(encoder, layers=(full,)), random_residual(shape, 2, 9))
+@given(st.sampled_from([np.int8, np.uint8]), st.sampled_from([1, 512, 518, 519, 1040, 1041, 3072]), st.integers(0, 99))
+def test_the_largest_products_are_summed_exactly(dtype: type[np.int8] | type[np.uint8], terms: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    largest = 255 if dtype is np.uint8 else 127
+    # Odd and all of one sign: the first bit that float32 would lose is in every sum.
+    inputs = (largest - 2 * random.integers(0, 2, (3, terms))).astype(dtype)
+    weight = (127 - 2 * random.integers(0, 2, (2, terms))).astype(np.int8)
+    np.testing.assert_array_equal(exact_matmul(inputs, weight), inputs.astype(np.int64) @ weight.astype(np.int64).T)
 
 
 def test_many_sequences_at_once_equal_each_one_alone() -> None:

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 @click.option("--tokens", type=int, help="Tokens that meet a weight tile in one cycle (T).")
 @click.option("--out-lanes", type=int, help="Outputs of a weight tile (BN).")
 @click.option("--in-lanes", type=int, help="Inputs of a weight tile (BK), one from each bank.")
-@click.option(
-    "--max-seq", type=int, help="Longest sequence, in tokens [default: the longest of 128, 64, 32 that fits]."
-)
+@click.option("--max-seq", type=int, help="Longest sequence in tokens [default: 128, 64 or 32, as fits].")
 @click.option("--max-tokens", type=int, help="Tokens of one launch, all its sequences together [default: --max-seq].")
-@click.option("--clock-mhz", type=float, help="Target clock [default: the board's].")
-@click.option("--compute-units", type=int, default=1, show_default=True, help="Copies of the kernel in the bitstream.")
+@click.option("--clock-mhz", type=click.FloatRange(min=0, min_open=True), help="Target clock [default: the board's].")
+@click.option(
+    "--compute-units",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Copies of the kernel in the bitstream.",
+)
 @click.option("--text", type=click.Path(path_type=Path), help="Calibration text, one sentence or pair per line.")
 @click.option("--force", is_flag=True, help="Replace the project that is already in the output folder.")
 def command(

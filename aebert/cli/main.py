@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "prune": LazyCommand("aebert.cli.prune", "Prune an encoder to a ratio: model -> subnet."),
     "generate": LazyCommand("aebert.cli.generate", "Generate the accelerator: subnet -> project."),
     "build": LazyCommand("aebert.cli.build", "Build a project: emulator or Vitis."),
+    "runs": LazyCommand("aebert.cli.runs", "Measured facts in an SQL database."),
     "verify": LazyCommand("aebert.cli.verify", "Check that a project computes what PyTorch computes."),
     "lint": LazyCommand("aebert.cli.lint", "Check the rendered C++ of a project against the rules for HLS."),
     "report": LazyCommand("aebert.cli.report", "Write a project's report as one HTML file."),

@@ -11,9 +11,7 @@ from aebert.cli.output import current_output
 
 @click.command(name="report")
 @click.argument("project", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", "path", type=click.Path(path_type=Path), help="HTML file [default: PROJECT/report.html]."
-)
+@click.option("-o", "--output", "path", type=click.Path(path_type=Path), help="HTML file [default: in PROJECT].")
 @click.option("--text", type=click.Path(path_type=Path), help="Sentences to verify on; default: text that ships.")
 def command(project: Path, path: Path | None, text: Path | None) -> None:
     """Verify PROJECT on the emulator and write what came out as one self-contained HTML file.

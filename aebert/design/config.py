@@ -92,7 +92,7 @@ class HardwareConfig:
             ),
             (
                 self.out_lanes <= self.in_lanes,
-                f"out_lanes = {self.out_lanes} must be at most in_lanes = {self.in_lanes} (results fill one row of banks)",
+                f"out_lanes = {self.out_lanes} must be at most in_lanes = {self.in_lanes}: results fill rows of banks",
             ),
             (
                 0 < self.max_hidden <= MAX_HIDDEN,
@@ -163,6 +163,8 @@ class HardwareConfig:
 PROBABILITY_SLOTS = 3
 # Places for scores beyond one head's: what arrives between the head's maximum and its first exponential.
 HELD_SCORES_SLACK = 64
+# Iterations of the engine between taking in a write-back and the first read of that row.
+SETTLE_ITERATIONS = 8
 
 
 @dataclass(frozen=True)

@@ -8,37 +8,39 @@ other than the slower of two rates, and contention for the engine's write port.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from aebert.design.config import PASS_BYTES
+from aebert.design.config import HELD_SCORES_SLACK, PASS_BYTES, PROBABILITY_SLOTS
 from aebert.design.sizes import Floats, Sizes
 from aebert.design.workload import Workload
 from aebert.encoder import MATRIX_NAMES
 
 VECTOR_FIFO = 16.0  # depth of the streams between processes, templates/kernel/config.h.j2
-SIMULATED_HEADS = 4  # with `extrapolate`, the following heads repeat the last of these
+SIMULATED_HEADS = PROBABILITY_SLOTS + 2  # with `extrapolate`, the following heads repeat the last of these
 SIMULATED_LAYERS = 2
 
 
 @dataclass(frozen=True)
 class Latencies:
-    """Cycles from an iteration's start to its end, per pipelined loop, and of a memory read.
+    """Depth in cycles of the kernel's pipelined loops, of one round of a process's pass loop, and of a memory read.
 
-    Assumptions at 300 MHz, from the operator latencies in Vitis HLS reports (a wide multiplication 4 to 5, a divider
-    one per bit and 4, a table 2, an addition 1): docs/design_space.md.
+    The defaults are what aebert.timing.schedules estimates at 300 MHz from the operators on each loop's longest path;
+    ``engine`` is without the multipliers' cascade and the adder tree, whose depths follow from the lanes.
     """
 
-    engine: float = 16.0
-    requantise: float = 20.0
-    collect: float = 4.0
+    engine: float = 15.0
+    requantise: float = 31.0
+    row_maximum: float = 4.0
     exponentials: float = 8.0
-    divider: float = 36.0
-    add: float = 6.0
-    scales: float = 48.0
-    normalise: float = 24.0
-    memory: float = 100.0
+    quotients: float = 38.0
+    add: float = 12.0
+    scales: float = 38.0
+    normalise: float = 31.0
+    settle: float = 8.0
+    pass_control: float = 5.0
+    memory: float = 64.0
 
 
 DEFAULT_LATENCIES = Latencies()
@@ -65,7 +67,8 @@ class _Clock:
 
     engine: Floats
     requantise: Floats
-    softmax: Floats
+    exponentials: Floats
+    quotients: Floats
     layer_norm: Floats
     reader: Floats
     lane_cycles: Floats
@@ -113,11 +116,11 @@ def _ceil_divide(value: Floats | float, divisor: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class _Head:
-    """Scores under way: when the probabilities have arrived at the engine, and when the reciprocals are there."""
+    """Scores under way: when the probabilities have arrived at the engine, and when the reciprocals of their sums."""
 
     length: int
     probabilities: Floats
-    reciprocals: Floats
+    quotients: Floats
 
 
 class _Walk:
@@ -136,12 +139,14 @@ class _Walk:
         self._in_lanes = sizes.in_lanes.astype(np.float64)
         self._word_bytes = sizes.word_bytes.astype(np.float64)
         self._tile_fifo = sizes.tile_fifo.astype(np.float64)
-        # How many results the engine can be ahead of the requantiser.
+        # How many scores the softmax holds, and how many results the engine can be ahead of the requantiser.
+        self._held_scores: Floats = sizes.length_groups * sizes.max_length + float(HELD_SCORES_SLACK)
         self._sums_room: Floats = sizes.sums_fifo * self._out_lanes
+        self._engine_depth: Floats = latencies.engine + sizes.chain - 1.0 + np.log2(sizes.in_lanes / sizes.chain)
         self._words_per_vector = _ceil_divide(2.0 * self._tokens, self._word_bytes)
         zero = np.zeros(len(sizes.tokens))
         self._groups: Floats = np.sum([self._groups_of(length) for length in workload.lengths], axis=0)
-        self.clock = _Clock(zero, zero, zero, zero, zero, zero)
+        self.clock = _Clock(zero, zero, zero, zero, zero, zero, zero)
 
     def load(self) -> None:
         start = 2 * self._latencies.memory + PASS_BYTES / self._word_bytes
@@ -162,7 +167,8 @@ class _Walk:
         self,
         engine: Floats | None = None,
         requantise: Floats | None = None,
-        softmax: Floats | None = None,
+        exponentials: Floats | None = None,
+        quotients: Floats | None = None,
         layer_norm: Floats | None = None,
         reader: Floats | None = None,
         lane_cycles: Floats | None = None,
@@ -171,7 +177,8 @@ class _Walk:
         self.clock = _Clock(
             now.engine if engine is None else engine,
             now.requantise if requantise is None else requantise,
-            now.softmax if softmax is None else softmax,
+            now.exponentials if exponentials is None else exponentials,
+            now.quotients if quotients is None else quotients,
             now.layer_norm if layer_norm is None else layer_norm,
             now.reader if reader is None else reader,
             now.lane_cycles if lane_cycles is None else lane_cycles,
@@ -182,9 +189,10 @@ class _Walk:
         of = dict(zip(MATRIX_NAMES, tiles, strict=True))
         hidden, ffn = self._shape.hidden, self._shape.ffn
         normalised = self.clock.layer_norm
-        for name in ("query", "key", "value"):
-            self._from_memory(of[name], hidden, normalised)
-        self._attention()
+        keys_projected, projected = [
+            self._from_memory(of[name], hidden, normalised) for name in ("query", "key", "value")
+        ][1:]
+        self._attention(keys_projected, projected)
         self._residual(of["attention_output"])
         self._from_memory(of["ffn_in"], ffn, self.clock.layer_norm)
         self._residual(of["ffn_out"])
@@ -223,56 +231,64 @@ class _Walk:
         """
         latencies, out_lanes = self._latencies, self._out_lanes
         row_groups = vectors / (out_lanes * groups)
-        start = np.maximum(self.clock.engine, ready) + 1.0
-        first = start + (steps / row_groups - groups + 1.0) + latencies.engine
+        start = np.maximum(self.clock.engine, ready + latencies.settle) + 1.0
+        first = start + (steps / row_groups - groups + 1.0) + self._engine_depth
         drain = np.maximum(np.maximum(first, self.clock.requantise), drain_from)
         taken = np.maximum(drain + vectors, held_back)
         end = np.maximum(np.maximum(start + steps, fetched), taken - self._sums_room)
         last_results = out_lanes * groups - groups + out_lanes
         drained = np.maximum(taken, end + last_results) + latencies.requantise
-        self._advance(engine=end + latencies.engine, requantise=drained, lane_cycles=self.clock.lane_cycles + steps)
+        self._advance(
+            engine=end + self._engine_depth + latencies.pass_control,
+            requantise=drained + latencies.pass_control,
+            lane_cycles=self.clock.lane_cycles + steps,
+        )
         return drained
 
-    def _attention(self) -> None:
-        """Scores run one head ahead of the context."""
-        projected = self.clock.requantise
+    def _attention(self, keys_projected: Floats, projected: Floats) -> None:
+        """Scores run ahead of the context, as far as there are slots for probabilities."""
         turns = [length for length in self._lengths for _ in range(self._shape.heads)]
         walked = min(SIMULATED_HEADS, len(turns)) if self._extrapolate and len(set(turns)) == 1 else len(turns)
-        waiting: _Head | None = None
+        waiting: list[_Head] = []
         marks = [self.clock]
         for length in turns[:walked]:
-            head = self._scores(length, projected)
-            if waiting is not None:
-                self._context(waiting)
-            waiting = head
+            waiting.append(self._scores(length, keys_projected))
+            if len(waiting) == PROBABILITY_SLOTS:
+                self._context(waiting.pop(0), projected)
             marks.append(self.clock)
-        assert waiting is not None
-        more = len(turns) - walked
-        if more:
-            longer = more * (marks[-1].softmax - marks[-2].softmax)
+        if more := len(turns) - walked:
+            # From here on every head takes as long as the one before.
+            longer: Floats = more * (marks[-1].exponentials - marks[-2].exponentials)
             self.clock = self.clock.repeat(marks[-2], more)
-            waiting = _Head(waiting.length, waiting.probabilities + longer, waiting.reciprocals + longer)
-        self._context(waiting)
+            waiting = [
+                replace(h, probabilities=h.probabilities + longer, quotients=h.quotients + longer) for h in waiting
+            ]
+        for head in waiting:
+            self._context(head, projected)
 
     def _scores(self, length: int, projected: Floats) -> _Head:
-        latencies, free = self._latencies, self.clock.softmax
+        latencies = self._latencies
         groups = self._groups_of(length)
         key_groups = _ceil_divide(length, self._out_lanes)
         vectors = key_groups * self._out_lanes * groups
         steps = key_groups * (self._shape.head_size / self._in_lanes) * groups
-        scored = self._matmul(steps, vectors, groups, projected, held_back=free + vectors - VECTOR_FIFO)
-        collected = np.maximum(scored, free + vectors) + latencies.collect
+        # The scores of this head wait in a FIFO that those of the one before may still fill.
+        held_back = self.clock.exponentials - (self._held_scores - vectors)
+        scored = self._matmul(steps, vectors, groups, projected, held_back=held_back)
+        maxima = scored + latencies.row_maximum + latencies.pass_control
         padded = self._in_lanes * _ceil_divide(length, self._in_lanes)
-        probabilities = collected + padded * groups + latencies.exponentials
-        reciprocals = probabilities + groups * (self._tokens + latencies.divider)
-        self._advance(softmax=reciprocals)
-        return _Head(length, probabilities, reciprocals)
+        done: Floats = np.maximum(maxima, self.clock.exponentials) + padded * groups
+        probabilities = done + latencies.exponentials
+        quotients: Floats = np.maximum(probabilities, self.clock.quotients) + groups * self._tokens
+        self._advance(exponentials=done, quotients=quotients)
+        return _Head(length, probabilities, quotients + latencies.quotients)
 
-    def _context(self, head: _Head) -> None:
+    def _context(self, head: _Head, projected: Floats) -> None:
         size = self._shape.head_size
         groups = self._groups_of(head.length)
         steps = size / self._out_lanes * _ceil_divide(head.length, self._in_lanes) * groups
-        self._matmul(steps, size * groups, groups, head.probabilities, drain_from=head.reciprocals)
+        ready = np.maximum(head.probabilities, projected)
+        self._matmul(steps, size * groups, groups, ready, drain_from=head.quotients)
 
     def _groups_of(self, length: int) -> Floats:
         return _ceil_divide(length, self._tokens)
@@ -284,5 +300,5 @@ class _Walk:
             tiles, self._shape.hidden, self.clock.requantise, held_back=free + vectors - VECTOR_FIFO
         )
         added = np.maximum(drained, free + vectors) + latencies.add
-        scaled = added + self._groups * (self._tokens + latencies.scales)
-        self._advance(layer_norm=scaled + vectors + latencies.normalise)
+        scaled = added + self._groups * self._tokens + latencies.scales
+        self._advance(layer_norm=scaled + vectors + latencies.normalise + latencies.pass_control)

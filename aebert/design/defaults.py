@@ -44,6 +44,8 @@ def legal_configs(
 
     ``vector_lanes`` bounds the output lanes unless they are given. Raises AebertError when there is none.
     """
+    if given.max_tokens is not None and given.max_tokens < max_length:
+        raise AebertError(f"max_tokens = {given.max_tokens}: must hold one sequence of the maximum length {max_length}")
     found: list[HardwareConfig] = []
     reason = f"no design has output lanes within {vector_lanes}"
     choices = (

@@ -47,7 +47,7 @@ def read_design_file(path: Path) -> DesignFile:
     top = read_toml(path)
     table = top.table("config")
     numbers = {name: table.integer(name, 1, _LARGEST) for name in _NUMBERS if table.has(name) or name in _REQUIRED}
-    dsp = table.text("dsp", DSP_PACKING)
+    dsp = table.choice("dsp", tuple(DSP_PACKING))
     table.finish()
     try:
         config = HardwareConfig(**numbers, dsp=dsp)

@@ -139,23 +139,25 @@ def _gelu(sizes: Sizes) -> ResourceCount:
 
 
 def _softmax(sizes: Sizes) -> ResourceCount:
+    """Row maximum, exponentials, reciprocals."""
     groups = sizes.length_groups
-    state = VALUE_BITS + SUM_BITS  # maximum and total of every token
+    maximum = total(op.multiplex(VALUE_BITS, groups), op.register(VALUE_BITS * groups))
     lane = total(
+        maximum.times(2),
         op.compare(VALUE_BITS),
         op.select(VALUE_BITS),
-        op.multiplex(state, groups),
-        op.register(state * groups),
         op.add(VALUE_BITS + 1),
         op.clamp(VALUE_BITS + 1, 9),
         op.table(512, 8),
         op.select(8),
         op.add(SUM_BITS),
+        op.multiplex(SUM_BITS, groups),
+        op.register(SUM_BITS * groups),
     )
     reciprocal = total(
         op.divide(RECIPROCAL_BITS, SUM_BITS),
-        op.multiplex(SUM_BITS, groups * sizes.tokens),
-        op.register(RECIPROCAL_BITS * sizes.tokens),
+        op.multiplex(SUM_BITS, sizes.tokens),
+        op.register((RECIPROCAL_BITS + SUM_BITS) * sizes.tokens),
     )
     return total(lane.times(sizes.tokens), reciprocal)
 
@@ -209,7 +211,7 @@ def _inverse_sqrt(sizes: Sizes) -> ResourceCount:
 def _fifos(sizes: Sizes) -> ResourceCount:
     sums, values, row = SUM_BITS * sizes.tokens, VALUE_BITS * sizes.tokens, 8 * sizes.tokens
     return total(
-        op.fifo(PASS_BITS, PASS_FIFO).times(7),
+        op.fifo(PASS_BITS, PASS_FIFO).times(9),
         op.fifo(8 * sizes.tile_bytes, sizes.tile_fifo),
         op.fifo(VALUE_BITS * sizes.in_lanes, sizes.tile_fifo),
         op.fifo(8 * sizes.word_bytes, HEADER_FIFO),
@@ -219,7 +221,9 @@ def _fifos(sizes: Sizes) -> ResourceCount:
         op.fifo(1, sizes.sums_fifo),
         op.fifo(values, VECTOR_FIFO).times(5),  # scores, embeddings, three outputs
         op.fifo(sums, VECTOR_FIFO),  # addends
-        op.fifo(RECIPROCAL_BITS * sizes.tokens, 2 * sizes.length_groups),
+        op.fifo(values, 2 * sizes.length_groups),  # maxima
+        op.fifo(RECIPROCAL_BITS * sizes.tokens, 2 * sizes.length_groups),  # totals
+        op.fifo(RECIPROCAL_BITS * sizes.tokens, 4 * sizes.length_groups),  # quotients
         op.fifo(row + 32, VECTOR_FIFO).times(3),  # write-backs
     )
 
@@ -229,7 +233,7 @@ def _axi_ports(sizes: Sizes) -> ResourceCount:
 
 
 # Assumption: loop counters, state machines and addresses of one dataflow process.
-PROCESSES = 11
+PROCESSES = 13
 _PROCESS = total(op.add(ADDRESS_BITS).times(12), op.compare(ADDRESS_BITS).times(8), op.multiply(32, 17, 27))
 
 

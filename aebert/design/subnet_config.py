@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from aebert.boards import Board
@@ -12,6 +14,7 @@ from aebert.errors import AebertError
 from aebert.pruning.patterns import Block, ColumnBlock, Pattern, Vector
 
 ANY_LANES = 64
+UNDECIDED = GivenSizes()
 
 
 def config_for_subnet(
@@ -19,7 +22,7 @@ def config_for_subnet(
     shape: EncoderShape,
     pattern: Pattern | None,
     max_length: int | None,
-    given: GivenSizes = GivenSizes(),
+    given: GivenSizes = UNDECIDED,
     compute_units: int = 1,
 ) -> HardwareConfig:
     """`default_config` for a subnet of ``pattern`` (None: dense).
@@ -36,14 +39,20 @@ def config_for_subnet(
 
     if not isinstance(pattern, Vector) or given.in_lanes is not None:
         return choose(given)
-    failure: AebertError | None = None
-    for banks in _power_of_two_divisors(pattern.banks):
-        try:
-            return choose(replace(given, in_lanes=banks))
-        except AebertError as error:
-            failure = failure or error
-    assert failure is not None
-    raise failure
+    return _first(choose, [replace(given, in_lanes=banks) for banks in _power_of_two_divisors(pattern.banks)])
+
+
+def _first(choose: Callable[[GivenSizes], HardwareConfig], candidates: list[GivenSizes]) -> HardwareConfig:
+    """The first candidate for which there is a design; the first one's error when there is none for any."""
+    candidate, *others = candidates
+    try:
+        return choose(candidate)
+    except AebertError:
+        if not others:
+            raise
+        with suppress(AebertError):
+            return _first(choose, others)
+        raise
 
 
 def _power_of_two_divisors(value: int) -> list[int]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from aebert.design.sizes import Ints, Sizes
-from aebert.encoder import MATRIX_NAMES, Encoder, EncoderShape, Linear, MatrixName
+from aebert.design.sizes import Floats, Ints, Sizes
+from aebert.encoder import MATRIX_NAMES, Encoder, EncoderShape, MatrixName
 from aebert.errors import AebertError
 
 # Tiles of every matrix on designs of these sizes, int64 [layers, matrices, designs], matrices as in MATRIX_NAMES.
@@ -33,32 +34,51 @@ def matrix_sizes(shape: EncoderShape, name: MatrixName) -> tuple[int, int]:
     }.get(name, (shape.hidden, shape.hidden))
 
 
-def pattern_tiles(shape: EncoderShape, ratio: float, vector_rows: int) -> TileCounts:
-    """Tiles after pruning vectors of ``vector_rows`` outputs x 1 input, an equal count in every bank.
+def pattern_tiles(
+    shape: EncoderShape, ratio: float, rows: int, *, columns: int = 1, banks: int | None = None
+) -> TileCounts:
+    """Tiles after pruning units of ``rows`` outputs x ``columns`` inputs, an equal count in each of ``banks`` if given.
 
-    A tile's lane of ``out_lanes`` outputs is empty when all the vectors it covers are: exactly ``1 - ratio`` of the
-    lanes remain while out_lanes <= vector_rows, and ``1 - ratio^(out_lanes / vector_rows)`` beyond, if the vectors'
-    places are independent (an assumption; a subnet's own counts need none).
+    A lane of ``out_lanes`` outputs is empty when all the units it covers are: ``1 - ratio`` of the lanes remain while
+    out_lanes <= rows, and ``1 - ratio^(out_lanes / rows)`` beyond if the units' places are independent. A group of
+    outputs takes as many tiles as its fullest bank has lanes: of ``k`` independent banks of ``n`` places that is
+    ``n p + z_k sqrt(n p (1 - p))``, with Blom's approximation of the expected largest of ``k`` normal deviates, and
+    ``n p`` where the pattern keeps the banks equal. For exploration; a subnet's own counts need no such assumptions.
     """
     if not 0 <= ratio < 1:
         raise AebertError(f"ratio = {ratio}: must be at least 0 and less than 1")
 
     def count(sizes: Sizes) -> Ints:
-        covered = np.maximum(sizes.out_lanes / vector_rows, 1.0)
+        covered = np.maximum(sizes.out_lanes / rows, 1.0)
         density = 1.0 - ratio**covered
+        balanced = np.zeros_like(covered, bool) if banks is None else (covered <= 1.0) & (banks % sizes.in_lanes == 0)
+        largest = _largest_deviate(np.where(balanced, 1, np.maximum(sizes.in_lanes // columns, 1)))
         layer = []
         for name in MATRIX_NAMES:
             outputs, inputs = matrix_sizes(shape, name)
-            rows = np.ceil(density * (inputs // sizes.in_lanes)).astype(np.int64)
-            layer.append(outputs // sizes.out_lanes * np.maximum(rows, 1))
+            places = inputs // sizes.in_lanes
+            spread = largest * np.sqrt(places * density * (1.0 - density))
+            fullest = np.clip(density * places + spread, 1.0, places)
+            layer.append(np.rint(outputs // sizes.out_lanes * fullest).astype(np.int64))
         return np.broadcast_to(np.array(layer), (shape.layers, len(MATRIX_NAMES), len(sizes.tokens)))
 
     return count
 
 
-def subnet_tiles(encoder: Encoder) -> TileCounts:
-    """The tiles that packing this encoder's weights gives: per group of outputs, as many as the fullest bank needs."""
-    used = [[linear.weight != 0 for linear in _linears(encoder, layer)] for layer in range(encoder.shape.layers)]
+def _largest_deviate(count: Ints) -> Floats:
+    """Expected largest of ``count`` independent standard normal deviates (Blom 1958)."""
+    counts, which = np.unique(count, return_inverse=True)
+    deviates = [NormalDist().inv_cdf((n - 0.375) / (n + 0.25)) for n in counts.tolist()]
+    result: Floats = np.array(deviates, np.float64)[which.reshape(-1)]
+    return result
+
+
+def weight_tiles(layers: Sequence[Sequence[npt.NDArray[np.generic]]]) -> TileCounts:
+    """The tiles that packing these weights gives: per group of outputs, as many as the fullest bank needs.
+
+    ``layers``: for each layer the matrices [outputs, inputs] in the order of MATRIX_NAMES.
+    """
+    used = [[matrix != 0 for matrix in layer] for layer in layers]
     known: dict[tuple[int, int], list[list[int]]] = {}
 
     def count(sizes: Sizes) -> Ints:
@@ -75,8 +95,9 @@ def subnet_tiles(encoder: Encoder) -> TileCounts:
     return count
 
 
-def _linears(encoder: Encoder, layer: int) -> list[Linear]:
-    return [encoder.layers[layer].matrix(name) for name in MATRIX_NAMES]
+def subnet_tiles(encoder: Encoder) -> TileCounts:
+    """`weight_tiles` of an encoder."""
+    return weight_tiles([[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in encoder.layers])
 
 
 def _tiles(used: npt.NDArray[np.bool_], out_lanes: int, in_lanes: int) -> int:

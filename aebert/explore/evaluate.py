@@ -29,8 +29,8 @@ RESOLUTION = 0.01
 class Predictions:
     """Closed-form predictions [points], never measurements.
 
-    ``latency_ms``: one sequence, one launch. ``sequences_per_s``: all compute units, launches filled. ``share``: of what
-    the board offers, the scarcest resource. ``lane_utilisation``: of the single-sequence launch.
+    ``latency_ms``: one sequence, one launch. ``sequences_per_s``: all compute units, launches filled. ``share``: of
+    what the board offers, the scarcest resource. ``lane_utilisation``: of the single-sequence launch.
     """
 
     latency_ms: Floats
@@ -97,7 +97,7 @@ def pareto_front(predictions: Predictions) -> Ints:
 
 
 def non_dominated(costs: Ints) -> Ints:
-    """Indices of the rows of distinct ``costs`` [points, objectives] that no other row is at most equal to throughout."""
+    """Indices of the rows of ``costs`` [points, objectives], all distinct, that no other row beats or equals."""
     left = np.argsort(costs.sum(axis=1), kind="stable")
     front = []
     while len(left):

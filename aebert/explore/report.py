@@ -44,12 +44,11 @@ def _row(candidate: Candidate) -> tuple[str, ...]:
     )
 
 
-def write_best(path: Path, exploration: Exploration, best: Candidate, board: str, what: str) -> None:
+def write_best(path: Path, best: Candidate, board: str, what: str) -> None:
     """The sizes of ``best`` for ``aebert generate --config``. ``what``: the workload, in words."""
     design = DesignFile(board, best.clock_mhz, best.compute_units, best.config)
     comment = (
-        f"Written by aebert explore: {what}; {best.latency_ms:.3f} ms, {best.sequences_per_s:.0f} sequences/s, "
-        f"{SOURCE}"
+        f"Written by aebert explore: {what}; {best.latency_ms:.3f} ms, {best.sequences_per_s:.0f} sequences/s, {SOURCE}"
     )
     write_design_file(path, design, comment=" ".join(comment.split()))
 
@@ -69,8 +68,13 @@ def write_plot(path: Path, exploration: Exploration, title: str) -> None:
                 y=predictions.sequences_per_s[shown].round(2).tolist(),
                 mode="markers",
                 name=f"{len(shown)} of {count} points that fit",
-                marker={"size": 4, "opacity": 0.35, "color": (100 * predictions.share[shown]).round(1).tolist(),
-                        "colorscale": "Viridis", "colorbar": {"title": "% of the scarcest<br>resource"}},
+                marker={
+                    "size": 4,
+                    "opacity": 0.35,
+                    "color": (100 * predictions.share[shown]).round(1).tolist(),
+                    "colorscale": "Viridis",
+                    "colorbar": {"title": "% of the scarcest<br>resource"},
+                },
                 hoverinfo="skip",
             ),
             go.Scatter(

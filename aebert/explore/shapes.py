@@ -36,8 +36,10 @@ def parse_shape(text: str) -> EncoderShape:
     for part in text.split(","):
         name, _, value = (piece.strip() for piece in part.partition("="))
         if name not in _FIELDS or name in values:
-            raise AebertError(f"shape {text!r}: field {name!r} is {'repeated' if name in values else 'not known'}; "
-                              f"give each of {', '.join(_FIELDS)} once")
+            raise AebertError(
+                f"shape {text!r}: field {name!r} is {'repeated' if name in values else 'not known'}; "
+                f"give each of {', '.join(_FIELDS)} once"
+            )
         if not (value.isascii() and value.isdigit()) or not 1 <= int(value) <= _LIMIT:
             raise AebertError(f"shape {text!r}: {name} = {value!r} must be a whole number in 1..{_LIMIT}")
         values[name] = int(value)
@@ -45,5 +47,7 @@ def parse_shape(text: str) -> EncoderShape:
     if missing:
         raise AebertError(f"shape {text!r}: {missing[0]} is missing; give each of {', '.join(_FIELDS)} once")
     if values["hidden"] % values["heads"]:
-        raise AebertError(f"shape {text!r}: hidden = {values['hidden']} must be a multiple of heads = {values['heads']}")
+        raise AebertError(
+            f"shape {text!r}: hidden = {values['hidden']} must be a multiple of heads = {values['heads']}"
+        )
     return replace(_BERT_BASE, **values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 
 from aebert.hls_reports import values
 from aebert.hls_reports.model import LinkedClock, LinkLog, ReportSource
@@ -36,7 +37,7 @@ def parse_link_log(report: ReportText) -> LinkLog:
             sha256=report.sha256,
             tool="xocc" if title and title.group(1) == "XOCC" else "v++",
             tool_version=version.group(1) if version else None,
-            part=one_line(platform.group(1)) if platform else None,
+            part=one_line(PurePosixPath(platform.group(1)).stem) if platform else None,
         ),
         clocks=clocks,
     )

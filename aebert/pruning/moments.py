@@ -15,6 +15,7 @@ from aebert.models.packed import PackedStates
 
 Float64Array = npt.NDArray[np.float64]
 _CHUNK_TOKENS = 2048
+_PANELS = 4
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class LayerMoments:
 
 def input_moments(inputs: torch.Tensor) -> InputMoments:
     """Moments of ``inputs`` [tokens, inputs] float32."""
-    return InputMoments(len(inputs), inputs.double().mean(dim=0).numpy(), cross_second(inputs, inputs))
+    return InputMoments(len(inputs), inputs.double().mean(dim=0).numpy(), _own_second(inputs))
 
 
 def cross_second(left: torch.Tensor, right: torch.Tensor) -> Float64Array:
@@ -62,6 +63,21 @@ def cross_second(left: torch.Tensor, right: torch.Tensor) -> Float64Array:
         chunk = slice(first, first + _CHUNK_TOKENS)
         total += left[chunk].T @ right[chunk]
     return np.asarray((total / len(left)).numpy())
+
+
+def _own_second(inputs: torch.Tensor) -> Float64Array:
+    """``E[x x^T]``, [inputs, inputs], exactly symmetric; only the blocks on and above the diagonal are computed."""
+    channels = inputs.shape[1]
+    second = np.empty((channels, channels))
+    panel = -(-channels // _PANELS)
+    for first in range(0, channels, panel):
+        rows = slice(first, min(first + panel, channels))
+        strip = cross_second(inputs[:, rows], inputs[:, first:])
+        second[rows, first:] = strip
+        second[first:, rows] = strip.T
+        corner = second[rows, rows]
+        second[rows, rows] = (corner + corner.T) / 2
+    return second
 
 
 def layer_moments(layer: EncoderLayer, shape: EncoderShape, states: PackedStates) -> tuple[LayerMoments, PackedStates]:

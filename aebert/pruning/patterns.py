@@ -64,13 +64,25 @@ class ColumnBlock:
         return self.rows, self.columns
 
     def select(self, scores: Float64Array, kept: int) -> BoolArray:
-        each, extra = divmod(kept, scores.shape[1])
-        rank = _descending_rank(scores, axis=0)
-        mask = rank < each
-        if extra:
-            following = np.where(rank == each, scores, -np.inf).max(axis=0)
-            mask |= (rank == each) & _largest(following, extra)[None, :]
-        return mask
+        return _balanced_columns(scores, kept)
+
+
+@dataclass(frozen=True)
+class RowBlock:
+    """Row-balanced blocks: each block row keeps the same number, remainders as in ``ColumnBlock``."""
+
+    rows: int
+    columns: int
+
+    def __str__(self) -> str:
+        return f"row-block:{self.rows}x{self.columns}"
+
+    @property
+    def unit_shape(self) -> tuple[int, int]:
+        return self.rows, self.columns
+
+    def select(self, scores: Float64Array, kept: int) -> BoolArray:
+        return np.ascontiguousarray(_balanced_columns(scores.T, kept).T)
 
 
 @dataclass(frozen=True)
@@ -141,10 +153,15 @@ class Structured:
         return _largest(scores, kept)
 
 
-Pattern = Block | ColumnBlock | Vector | Structured
+Pattern = Block | ColumnBlock | RowBlock | Vector | Structured
 
-_SPELLING = re.compile(r"(block|column-block|vector):([1-9]\d{0,3})x([1-9]\d{0,3})(?:/([1-9]\d{0,3}))?", re.ASCII)
-SPELLINGS = "unstructured, block:RxC, column-block:RxC, vector:BNx1, vector:BNx1/BANKS, head, neuron, head+neuron"
+_SPELLING = re.compile(
+    r"(block|column-block|row-block|vector):([1-9]\d{0,3})x([1-9]\d{0,3})(?:/([1-9]\d{0,3}))?", re.ASCII
+)
+SPELLINGS = (
+    "unstructured, block:RxC, column-block:RxC, row-block:RxC, vector:BNx1, vector:BNx1/BANKS, "
+    "head, neuron, head+neuron"
+)
 
 
 def parse_pattern(text: str) -> Pattern:
@@ -163,8 +180,23 @@ def parse_pattern(text: str) -> Pattern:
         if kind == "vector" and columns == 1:
             return Vector(rows, int(banks) if banks else DEFAULT_BANKS)
         if kind != "vector" and banks is None:
-            return Block(rows, columns) if kind == "block" else ColumnBlock(rows, columns)
+            blocks: dict[str, type[Block | ColumnBlock | RowBlock]] = {
+                "block": Block,
+                "column-block": ColumnBlock,
+                "row-block": RowBlock,
+            }
+            return blocks[kind](rows, columns)
     raise AebertError(f"pattern {text!r} is not known; write one of: {SPELLINGS}")
+
+
+def _balanced_columns(scores: Float64Array, kept: int) -> BoolArray:
+    each, extra = divmod(kept, scores.shape[1])
+    rank = _descending_rank(scores, axis=0)
+    mask: BoolArray = rank < each
+    if extra:
+        following = np.where(rank == each, scores, -np.inf).max(axis=0)
+        mask |= (rank == each) & _largest(following, extra)[None, :]
+    return mask
 
 
 def _descending_rank(scores: Float64Array, axis: int) -> npt.NDArray[np.int64]:

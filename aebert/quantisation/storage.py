@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -12,6 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 from aebert.errors import AebertError
 from aebert.numerics import NUMERICS_VERSION
+from aebert.output_directory import replaced_directory
 from aebert.quantisation.contract import check_contract
 from aebert.quantisation.tensors import EncoderHeader, assemble, header_of, tensors_of
 from aebert.quantised import QuantisedEncoder
@@ -33,22 +32,16 @@ class _Header(BaseModel):
 def save_quantised(encoder: QuantisedEncoder, directory: Path | str) -> None:
     """Write ``directory`` in one step: it is complete or does not exist.
 
-    Raises AebertError where the directory exists already or cannot be written.
+    Raises AebertError where the directory holds anything already or cannot be written.
     """
     directory = Path(directory)
-    if directory.exists():
-        raise AebertError(f"{directory}: exists already; remove it or give another name")
-    temporary = directory.parent / f".{directory.name}.{secrets.token_hex(4)}"
     header = _Header(schema_version=SCHEMA_VERSION, digest=encoder.digest, encoder=header_of(encoder))
     try:
-        temporary.mkdir(parents=True)
-        save_file(tensors_of(encoder), temporary / TENSORS_FILE)
-        (temporary / HEADER_FILE).write_text(header.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        temporary.replace(directory)
+        with replaced_directory(directory, HEADER_FILE, "quantised encoder", force=False) as temporary:
+            save_file(tensors_of(encoder), temporary / TENSORS_FILE)
+            (temporary / HEADER_FILE).write_text(header.model_dump_json(indent=1) + "\n", encoding="utf-8")
     except (OSError, SafetensorError) as error:
         raise AebertError(f"{directory}: cannot be written ({error}); check space and permissions") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _read_header(path: Path) -> _Header:

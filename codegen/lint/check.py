@@ -9,9 +9,10 @@ from pathlib import Path
 from aebert.errors import AebertError
 from codegen.lint.constants import constant_names
 from codegen.lint.finding import Finding
-from codegen.lint.functions import all_loops, functions_of, loops_of
+from codegen.lint.functions import all_loops, array_aliases, functions_of, loops_of
 from codegen.lint.language_rules import check_language, check_recursion, check_top
 from codegen.lint.loop_rules import check_loops
+from codegen.lint.macros import empty_macros, without_macros
 from codegen.lint.pragma import read_pragma
 from codegen.lint.pragma_rules import check_pragmas
 from codegen.lint.source import descendants, parse_sources
@@ -34,9 +35,12 @@ class LintReport:
 
 def lint_files(files: Mapping[str, str], top: str = TOP) -> LintReport:
     """Checks synthesised C++: file name -> text."""
-    sources = parse_sources(files)
+    written = parse_sources(files)
+    nothing = empty_macros(written)
+    sources = parse_sources({source.name: without_macros(source, nothing) for source in written})
+    aliases = array_aliases(sources)
     constants = constant_names(sources)
-    functions = {source.name: tuple(functions_of(source)) for source in sources}
+    functions = {source.name: tuple(functions_of(source, aliases)) for source in sources}
     everything = tuple(function for found in functions.values() for function in found)
     findings = [*check_recursion(everything), *check_top(everything, top)]
     for source in sources:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tree_sitter import Node
@@ -24,7 +24,7 @@ _DECLARATIONS = ("declaration", "parameter_declaration", "optional_parameter_dec
 
 @dataclass(frozen=True)
 class Function:
-    """``variables`` maps each parameter and local variable to the number of dimensions of its own declarator."""
+    """``variables`` maps each parameter and local variable to its number of array dimensions."""
 
     source: Source
     node: Node
@@ -46,7 +46,19 @@ class Function:
         return False
 
 
-def functions_of(source: Source) -> Iterator[Function]:
+def array_aliases(sources: Iterable[Source]) -> dict[str, int]:
+    """Type aliases of arrays, such as ``using memory = T[kDepth]``, and their number of dimensions."""
+    found = {}
+    for source in sources:
+        for node in descendants(source.root, "alias_declaration"):
+            dimensions = sum(1 for _ in descendants(node, "abstract_array_declarator"))
+            if dimensions:
+                found[text_of(node.child_by_field_name("name"))] = dimensions
+    return found
+
+
+def functions_of(source: Source, aliases: Mapping[str, int]) -> Iterator[Function]:
+    """``aliases``: see `array_aliases`."""
     for node in descendants(source.root, "function_definition"):
         declarator = node.child_by_field_name("declarator")
         while declarator is not None and declarator.type != "function_declarator":
@@ -54,29 +66,31 @@ def functions_of(source: Source) -> Iterator[Function]:
         if declarator is None:
             continue
         list_node = declarator.child_by_field_name("parameters")
-        parameters = () if list_node is None else tuple(_declared(list_node))
+        parameters = () if list_node is None else tuple(_declared(list_node, aliases))
         body = node.child_by_field_name("body")
-        variables = dict(parameters)
-        for place in (body,) if body is not None else ():
-            variables |= dict(_declared(place))
+        local = () if body is None else _declared(body, aliases)
         yield Function(
             source=source,
             node=node,
             name=declared_name(declarator),
             parameters=tuple(name for name, _ in parameters),
-            variables=variables,
+            variables={**dict(parameters), **dict(local)},
         )
 
 
-def _declared(place: Node) -> Iterator[tuple[str, int]]:
+def _declared(place: Node, aliases: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     """Name and rank of everything declared below ``place``."""
-    for node in descendants(place, *_DECLARATIONS):
+    for node in descendants(place, *_DECLARATIONS, "for_range_loop"):
+        of_type = aliases.get(_type_name(node.child_by_field_name("type")), 0)
         for declarator in node.children_by_field_name("declarator"):
-            yield declared_name(declarator), _rank(declarator)
-    for node in descendants(place, "for_range_loop"):
-        declarator = node.child_by_field_name("declarator")
-        if declarator is not None:
-            yield declared_name(declarator), _rank(declarator)
+            yield declared_name(declarator), _rank(declarator) + of_type
+
+
+def _type_name(node: Node | None) -> str:
+    """The last part of a type's name, without template arguments."""
+    while node is not None and node.type in ("qualified_identifier", "template_type"):
+        node = node.child_by_field_name("name")
+    return text_of(node)
 
 
 def declared_name(declarator: Node) -> str:

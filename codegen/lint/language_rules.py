@@ -12,7 +12,7 @@ from codegen.lint.functions import Function
 from codegen.lint.source import Source, descendants, line_of, text_of, walk
 
 # (function, loop label) pairs whose divider is meant: one pipelined unit, shared by all lanes.
-RECIPROCAL_UNITS = frozenset({("softmax", "Reciprocals")})
+RECIPROCAL_UNITS = frozenset({("reciprocals", "Tokens")})
 
 # What synthesised code may use of namespace std: names that exist at compile time only, and integer types.
 STD_NAMES = frozenset(

@@ -10,6 +10,7 @@ from tree_sitter import Node
 from codegen.lint.source import line_of, text_of
 
 _OPENING, _CLOSING = "([{", ")]}"
+_OPERATORS = "+-*/%<>"
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,23 @@ def read_pragma(node: Node) -> Pragma | None:
             return Pragma(words[1].upper(), options, line_of(node), malformed="has an '=' without an option or a value")
         if option in options:
             repeated.append(option)
-        options[option] = words[at + 2] if has_value else None
-        at += 3 if has_value else 1
+        if not has_value:
+            options[option] = None
+            at += 1
+            continue
+        value, at = _expression(words, at + 2)
+        options[option] = value
     return Pragma(words[1].upper(), options, line_of(node), tuple(repeated))
+
+
+def _expression(words: list[str], at: int) -> tuple[str, int]:
+    """The value that begins at ``at``, with white space around its operators taken out, and where the next word is."""
+    value = words[at]
+    at += 1
+    while at < len(words) and (value[-1] in _OPERATORS or words[at][0] in _OPERATORS):
+        value += words[at]
+        at += 1
+    return value, at
 
 
 def _words(argument: str) -> list[str]:

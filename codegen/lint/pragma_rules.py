@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
+from codegen.lint.constants import is_constant
 from codegen.lint.finding import Finding
 from codegen.lint.functions import LOOPS, Function
 from codegen.lint.pragma import Pragma, read_pragma
 from codegen.lint.pragma_table import PRAGMAS, Option, PragmaForm
-from codegen.lint.source import Source, descendants, line_of
+from codegen.lint.source import Source, descendants, line_of, parse_expression, text_of, walk
 
 _ARRAY_PRAGMAS = frozenset({"ARRAY_PARTITION", "ARRAY_RESHAPE"})
 _RETURN = "return"
@@ -50,9 +51,9 @@ def _problems(
             yield "pragma-option", f"{pragma.name} has no option {name}; it has {', '.join(form.options)}"
         elif (problem := _value_problem(option, value, constants)) is not None:
             yield "pragma-option", f"{pragma.name} {name}: {problem}"
-    if pragma.name in _ARRAY_PRAGMAS and pragma.options.get("type") in ("cyclic", "block"):
-        if "factor" not in pragma.options:
-            yield "pragma-option", f"{pragma.name} type={pragma.options['type']} needs factor="
+    array_type = pragma.options.get("type") if pragma.name in _ARRAY_PRAGMAS else None
+    if array_type in ("cyclic", "block") and "factor" not in pragma.options:
+        yield "pragma-option", f"{pragma.name} type={array_type} needs factor="
     yield from _place_problems(pragma, form, node, function)
     if function is not None:
         yield from _variable_problems(pragma, form, function)
@@ -65,13 +66,20 @@ def _value_problem(option: Option, value: str | None, constants: frozenset[str])
         return "needs a value"
     if option.kind == "choice" and value not in option.choices:
         return f"{value!r} is none of {', '.join(sorted(option.choices))}"
-    if option.kind == "integer" and not (value.isdigit() or value in constants):
-        return f"{value!r} is neither a number nor a constant of the design"
-    if option.kind == "number" and not (value.replace(".", "", 1).isdigit() or value in constants):
-        return f"{value!r} is neither a number nor a constant of the design"
+    if option.kind in ("integer", "number") and not _is_constant_number(value, option.kind == "number", constants):
+        return f"{value!r} is not a constant of the design"
     if option.kind == "name" and not (value[0].isalpha() or value[0] == "_"):
         return f"{value!r} is not a name"
     return None
+
+
+def _is_constant_number(value: str, may_be_fraction: bool, constants: frozenset[str]) -> bool:
+    expression = parse_expression(value)
+    if expression is None or not is_constant(expression, constants):
+        return False
+    return may_be_fraction or all(
+        "." not in text_of(node) for node in walk(expression) if node.type == "number_literal"
+    )
 
 
 def _place_problems(

@@ -28,6 +28,13 @@ def parse_sources(files: Mapping[str, str]) -> tuple[Source, ...]:
     return tuple(Source(name, parser.parse(text.encode()).root_node) for name, text in sorted(files.items()))
 
 
+def parse_expression(expression: str) -> Node | None:
+    """The tree of a C++ expression; None where it is none."""
+    root = Parser(_CPP).parse(f"auto x = {expression};".encode()).root_node
+    declarator = root.named_children[0].child_by_field_name("declarator") if root.named_children else None
+    return None if root.has_error or declarator is None else declarator.child_by_field_name("value")
+
+
 def text_of(node: Node | None) -> str:
     return "" if node is None or node.text is None else node.text.decode()
 

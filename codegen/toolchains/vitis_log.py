@@ -13,7 +13,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^INFO: \[COSIM 212-1000\] \*\*\* (.*?) \*\*\*"), r"\1"),
     (re.compile(r"^INFO: \[SIM 211-1\] (CSim done with \d+ errors)"), r"\1"),
     # v++ --link: "[12:34:56] Run vpl: Step synth: Started", "Finished 2nd of 6 tasks (FPGA logic placement). ..."
-    (re.compile(r"^\[\d\d:\d\d:\d\d\] Run \w+: Step (\w+): (\w+)"), r"\1: \2"),
+    (re.compile(r"^(?:INFO: \[v\+\+ 60-\d+\] )?\[\d\d:\d\d:\d\d\] Run \w+: Step (\w+): (\w+)"), r"\1: \2"),
     (re.compile(r"^\[\d\d:\d\d:\d\d\] Finished (\S+ of \d+ tasks \([^)]*\))"), r"finished \1"),
     (re.compile(r"^\[\d\d:\d\d:\d\d\] (Block-level synthesis in progress, \d+ of \d+ jobs complete)"), r"\1"),
 )

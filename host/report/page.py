@@ -9,7 +9,7 @@ import plotly.offline
 
 from codegen.render import environment
 from host.report import charts
-from host.report.data import ReportData
+from host.report.data import MAPPED_MATRIX, ReportData
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def _chart(name: str, title: str, caption: str, figure: go.Figure) -> Chart:
         full_html=False,
         include_plotlyjs=False,
         div_id=name,
-        config={"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["toImage", "lasso2d", "select2d"]},
+        config={"displaylogo": False, "responsive": True, "displayModeBar": False},
     )
     return Chart(name, title, caption, html)
 
@@ -50,7 +50,7 @@ def render_report(data: ReportData) -> str:
         _chart(
             "tile-map",
             "Stored weight vectors",
-            f"Layer 0, {charts.MAPPED_MATRIX}: dark where a vector of {data.project.manifest.config.out_lanes} weights "
+            f"Layer 0, {MAPPED_MATRIX}: dark where a vector of {data.project.manifest.config.out_lanes} weights "
             "is stored; light ones are zero and cost nothing.",
             charts.tile_map(data),
         ),

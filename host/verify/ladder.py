@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
+from aebert.calibration import Text
 from aebert.encoder import Encoder, FloatArray
 from aebert.errors import AebertError
 from aebert.models import load_encoder
 from aebert.models.forward import layer_forward
-from aebert.models.host import HostModel, Text, TokenisedText, load_host_model
+from aebert.models.host import HostModel, TokenisedText, load_host_model
 from aebert.models.packed import PackedStates, pack
 from aebert.quantisation.error_report import EncoderError, measure_error
 from aebert.quantisation.tolerance import check_tolerance
@@ -123,9 +124,11 @@ def _quantisation_rung(error: EncoderError) -> Rung:
             f"{first.name} is {first.measured:.4f}, the limit {first.limit:g} ({len(broken)} figures out of limits)"
         )
     else:
+        cosine = min(layer.cosine for layer in error.layers)
+        relative = max(layer.relative_error for layer in error.layers)
         summary = (
-            f"hidden states: lowest cosine {min(layer.cosine for layer in error.layers):.5f}, largest relative error "
-            f"{max(layer.relative_error for layer in error.layers):.4f}; embeddings: cosine {error.embedding_cosine:.5f}"
+            f"hidden states: lowest cosine {cosine:.5f}, largest relative error {relative:.4f}; "
+            f"embeddings: cosine {error.embedding_cosine:.5f}"
         )
     return Rung("L0 ~ L1 integer reference", verdict.passed, summary)
 

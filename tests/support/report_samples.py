@@ -599,7 +599,7 @@ Table of Contents
 LINK_LOG = """INFO: [v++ 60-1306] Additional information associated with this v++ link can be found at: _x/reports
 ****** v++ v2021.1 (64-bit)
   **** SW Build 3246112 on 2021-06-09-14:19:56
-INFO: [v++ 60-895]   Target platform: /opt/platforms/xilinx_u280_xdma_201920_3.xpfm
+INFO: [v++ 60-895]   Target platform: platforms/xilinx_u280_xdma_201920_3.xpfm
 INFO: [v++ 60-1230] The compiler selected the following frequencies for the runtime controllable kernel clock(s) and scalable system clock(s): System (SYSTEM) clock: clk_out1 = 450, Kernel (DATA) clock: clkwiz_kernel_clk_out1 = 300, Kernel (KERNEL) clock: clkwiz_kernel2_clk_out1 = 500
 WARNING: [v++ 60-732] Link warning: timing was not met, trying again
 INFO: [v++ 60-1230] The compiler selected the following frequencies for the runtime controllable kernel clock(s) and scalable system clock(s): System (SYSTEM) clock: clk_out1 = 450, Kernel (DATA) clock: clkwiz_kernel_clk_out1 = 154, Kernel (KERNEL) clock: clkwiz_kernel2_clk_out1 = 500

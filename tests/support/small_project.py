@@ -81,7 +81,7 @@ def _stored_bytes(
             values = _values(step, residuals[number], traces[number])
             joined[first : first + length, : values.shape[1]] = values
             first += config.groups(length) * config.tokens
-    lanes = config.out_lanes if step.kind in (PassKind.PROJECT, PassKind.GELU, PassKind.CONTEXT) else 1
+    lanes = 1 if step.kind in (PassKind.LOAD, PassKind.RESIDUAL) else config.out_lanes
     words = np.zeros((channels * step.group_count, config.words_per_vector * config.word_bytes // 2), "<i2")
     at = 0
     for row_group in range(0, channels, lanes):
@@ -97,10 +97,12 @@ def _values(step: Pass, residual: Int16Array, layers: list[LayerTrace]) -> Int16
     if step.kind is PassKind.LOAD:
         return residual
     trace = layers[step.layer]
+    values: Int16Array
     if step.kind is PassKind.SCORES:
-        return trace.probabilities[step.head].astype(np.int16)
-    if step.kind is PassKind.CONTEXT:
+        values = trace.probabilities[step.head].astype(np.int16)
+    elif step.kind is PassKind.CONTEXT:
         size = trace.context.shape[1] // len(trace.probabilities)
-        return trace.context[:, step.head * size :][:, :size].astype(np.int16)
-    values: Int16Array = getattr(trace, step.name).astype(np.int16)
+        values = trace.context[:, step.head * size :][:, :size].astype(np.int16)
+    else:
+        values = getattr(trace, step.name).astype(np.int16)
     return values

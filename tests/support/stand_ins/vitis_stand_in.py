@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A stand-in for vitis_hls, vitis-run and v++: replays small report files that lie beside it. It synthesises nothing.
 
-Which tool it plays is the name it is called by. STAND_IN_MODE changes how it ends: fail, hang (with a child process that
-would outlive it), silent (no report), malformed (a truncated report).
+Which tool it plays is the name it is called by. STAND_IN_MODE changes how it ends: fail, hang (with a child process
+that would outlive it), silent (no report), malformed (a truncated report).
 """
 
 from __future__ import annotations
@@ -18,17 +18,22 @@ REPORTS = Path(__file__).resolve().parent
 TOP = "aebert_kernel"
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     tool, arguments = Path(sys.argv[0]).name, sys.argv[1:]
     mode = os.environ.get("STAND_IN_MODE", "")
-    print(f"stand-in for {tool}: replays reports, synthesises nothing", flush=True)
+    say(f"stand-in for {tool}: replays reports, synthesises nothing")
     if mode == "hang":
         child = subprocess.Popen(["sleep", "600"])
         Path(os.environ["STAND_IN_PIDS"]).write_text(f"{os.getpid()} {child.pid}")
         time.sleep(600)
     if mode == "fail":
-        print("INFO: [HLS 200-10] Analyzing design file 'kernel/engine.cpp' ...")
-        print("ERROR: [HLS 207-2163] 'dim' is out of range")
+        say("INFO: [HLS 200-10] Analyzing design file 'kernel/engine.cpp' ...")
+        say("ERROR: [HLS 207-2163] 'dim' is out of range")
         return 1
     if tool == "vitis_hls":
         assert arguments == ["-f", "hls.tcl"], arguments
@@ -46,13 +51,13 @@ def main() -> int:
 
 
 def run(step: str, work: Path, mode: str) -> None:
-    print(f"aebert: step {step}")
+    say(f"aebert: step {step}")
     if step == "csynth":
-        print("INFO: [HLS 200-42] -- Implementing module 'engine_Pipeline_Steps'")
+        say("INFO: [HLS 200-42] -- Implementing module 'engine_Pipeline_Steps'")
         place("csynth.xml", work / "syn" / "report" / "csynth.xml", mode)
     elif step == "cosim":
-        print('// RTL Simulation : 1 / 2 [55.50%] @ "12345000"')
-        print("INFO: [COSIM 212-1000] *** C/RTL co-simulation finished: PASS ***")
+        say('// RTL Simulation : 1 / 2 [55.50%] @ "12345000"')
+        say("INFO: [COSIM 212-1000] *** C/RTL co-simulation finished: PASS ***")
         place("cosim.rpt", work / "sim" / "report" / f"{TOP}_cosim.rpt", mode)
     elif step == "export":
         Path("build", f"{TOP}.xo").write_text("made by a stand-in\n")
@@ -68,11 +73,11 @@ def place(name: str, target: Path, mode: str) -> None:
 
 
 def link(arguments: list[str]) -> int:
-    print("****** v++ v2023.2 (64-bit)")
-    print("INFO: [v++ 60-1443] [12:00:00] Run run_link: Step system_link: Started")
-    print("[12:00:01] Run vpl: Step synth: Started")
-    print("[12:00:02] Finished 2nd of 6 tasks (FPGA logic placement). Elapsed time: 00h 19m 24s")
-    print(
+    say("****** v++ v2023.2 (64-bit)")
+    say("INFO: [v++ 60-1443] [12:00:00] Run run_link: Step system_link: Started")
+    say("[12:00:01] Run vpl: Step synth: Started")
+    say("[12:00:02] Finished 2nd of 6 tasks (FPGA logic placement). Elapsed time: 00h 19m 24s")
+    say(
         "INFO: [v++ 60-1230] The compiler selected the following frequencies for the runtime controllable kernel "
         "clock(s) and scalable system clock(s): System (SYSTEM) clock: clk_out1 = 300, "
         "Kernel (DATA) clock: clk_kernel_00 = 287"

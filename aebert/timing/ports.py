@@ -1,0 +1,55 @@
+"""Bandwidth and latency of the kernel's AXI ports on a board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aebert.boards import Board
+from aebert.design.config import HardwareConfig
+
+# First-word latency that the generated interface states (INTERFACE ... latency = 64), in kernel cycles: 213 ns at
+# 300 MHz. Measured random read latencies of Alveo DDR4 and HBM through the shell are of this order (Shuhai, FCCM 2020).
+READ_LATENCY_CYCLES = 64
+# What a DDR4 bank loses between two bursts to turn-around and row activation, in cycles of the kernel clock.
+BURST_GAP_CYCLES = 4
+BURST_BYTES = 4096  # AXI's page: the longest burst
+OUTSTANDING_BURSTS = 16
+SMALLEST_SHARE = 1 / 16
+
+PORTS = ("program", "weights", "indices", "parameters", "input", "output")
+
+
+@dataclass(frozen=True)
+class PortTiming:
+    """In cycles of the kernel clock. ``words_per_cycle`` is at most 1; ``gap`` cycles pass between two bursts."""
+
+    words_per_cycle: float
+    latency: int = READ_LATENCY_CYCLES
+    burst_words: int = 64
+    gap: int = BURST_GAP_CYCLES
+    outstanding: int = OUTSTANDING_BURSTS
+
+
+def port_timings(
+    config: HardwareConfig, board: Board, clock_mhz: float, banks: Mapping[str, str], traffic: Mapping[str, int]
+) -> dict[str, PortTiming]:
+    """The timing of every port of one compute unit.
+
+    ``banks`` maps ports to bank tags, ``traffic`` ports to the words that they move in a launch. Ports of one bank (of
+    one memory, where all banks are ports to the same) share its bandwidth in proportion to their traffic, but none gets
+    less than `SMALLEST_SHARE`.
+    """
+    memory = board.memory
+    bandwidth = {bank.tag: bank.bandwidth_gb_s for bank in memory.banks}
+    timings = {}
+    for port in PORTS:
+        rivals = [other for other in PORTS if memory.shared or banks[other] == banks[port]]
+        share = max(SMALLEST_SHARE, traffic[port] / sum(traffic[other] for other in rivals))
+        available = memory.bandwidth_gb_s if memory.shared else bandwidth[banks[port]]
+        bytes_per_cycle = share * available * 1e3 / clock_mhz
+        timings[port] = PortTiming(
+            words_per_cycle=min(1.0, bytes_per_cycle / config.word_bytes),
+            burst_words=BURST_BYTES // config.word_bytes,
+        )
+    return timings

@@ -1,0 +1,160 @@
+"""Lane utilisation and cycles of BERT-base shapes on a U200, in timed emulation.
+
+    python -m benchmarks.lanes [--layers 12] [--patterns 1x1 4x1] [--lengths 128]
+
+Utilisation: multiply-accumulates of non-zero tiles (attention included) over lanes x cycles of the whole launch, with
+its first load, weight loading, LayerNorm, softmax and the final store. Every result is compared with the integer
+reference. Depths come from the operator table (aebert/timing), port timing from the board file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from aebert.boards import load_board
+from aebert.design.config import HardwareConfig
+from aebert.design.design import Design
+from aebert.encoder import MATRIX_NAMES, EncoderShape
+from aebert.quantised import QuantisedEncoder, QuantisedLinear
+from aebert.reference import run_encoder
+from aebert.timing.ports import port_timings
+from aebert.timing.schedules import estimated_schedules
+from aebert.timing.utilisation import useful_iterations
+from codegen.memory_image import build_memory_image, pack_encoder
+from codegen.placement import place_compute_units, port_traffic
+from codegen.render import TOP, kernel_files
+from codegen.toolchains.timed import project_pragmas
+from host.accelerator import Accelerator
+from host.timed_emulator import TimedEmulatorDevice
+from tests.support.random_quantised import random_quantised_encoder, random_residual
+
+from benchmarks.machine import machine_line
+
+BOARD = "u200"
+CLOCK_MHZ = 300.0
+MAX_LENGTH = 128
+RATIOS = (0.0, 0.5)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A pruning pattern and the 4096 lanes that suit it. ``block``: all lanes of a tile share one address."""
+
+    tokens: int
+    out_lanes: int
+    in_lanes: int
+    block: bool = False
+
+
+PATTERNS = {
+    "1x1": Pattern(128, 1, 32),
+    "2x1": Pattern(64, 2, 32),
+    "4x1": Pattern(64, 4, 16),
+    "8x1": Pattern(64, 8, 8),
+    "block-8x8": Pattern(64, 8, 8, block=True),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--layers", type=int, default=12)
+    parser.add_argument("--patterns", nargs="+", choices=list(PATTERNS), default=list(PATTERNS))
+    parser.add_argument("--lengths", nargs="+", type=int, default=[MAX_LENGTH])
+    arguments = parser.parse_args()
+    print(machine_line())
+    print(f"{BOARD}, {CLOCK_MHZ:.0f} MHz, BERT-base shapes, {arguments.layers} layers")
+    print("pattern    ratio  length     cycles  lanes busy  ms/layer  engine waits  memory violations")
+    shape = EncoderShape(arguments.layers, hidden=768, heads=12, ffn=3072, epsilon=1e-12, max_positions=512)
+    dense = random_quantised_encoder(shape, seed=1)
+    for name in arguments.patterns:
+        with tempfile.TemporaryDirectory(prefix="aebert-") as scratch:
+            _measure(name, dense, Path(scratch), arguments.lengths)
+
+
+def _measure(name: str, dense: QuantisedEncoder, directory: Path, lengths: list[int]) -> None:
+    pattern = PATTERNS[name]
+    config = HardwareConfig(
+        tokens=pattern.tokens,
+        out_lanes=pattern.out_lanes,
+        in_lanes=pattern.in_lanes,
+        max_hidden=dense.shape.hidden,
+        max_ffn=dense.shape.ffn,
+        max_length=MAX_LENGTH,
+        max_groups=MAX_LENGTH // pattern.tokens,
+    )
+    board = load_board(BOARD)
+    for file, text in kernel_files(config, Design(config, board, CLOCK_MHZ).buffers).items():
+        (directory / file).parent.mkdir(parents=True, exist_ok=True)
+        (directory / file).write_text(text)
+    banks = dict(place_compute_units(config, board, 1)[0].banks)
+    ports = port_timings(config, board, CLOCK_MHZ, banks, port_traffic(config))
+    device = TimedEmulatorDevice(directory, TOP, estimated_schedules(config, project_pragmas(directory)), ports)
+    for ratio in RATIOS:
+        pruned = _pruned(dense, config, ratio, block=pattern.block)
+        tiles = {
+            (layer, matrix): packed.tiles
+            for layer, matrices in enumerate(pack_encoder(pruned, config))
+            for matrix, packed in zip(MATRIX_NAMES, matrices, strict=True)
+        }
+        accelerator = Accelerator(device, config, pruned, build_memory_image(pruned, config))
+        for length in lengths:
+            residual = random_residual(pruned.shape, length, seed=0)
+            (output,) = accelerator.run([residual])
+            if not np.array_equal(output, run_encoder(pruned, residual)):
+                raise SystemExit(f"{name}, ratio {ratio}: the emulator and the integer reference differ")
+            result = device.result()
+            cycles = result.checked_cycles()
+            useful = useful_iterations(config, accelerator.program([length]), tiles)
+            engine = result.process("engine")
+            waits = (engine.idle + engine.starved + engine.stalled) / cycles
+            print(
+                f"{name:10} {ratio:5.2f} {length:7} {cycles:10} {useful / cycles:10.1%} "
+                f"{cycles / CLOCK_MHZ / 1e3 / pruned.shape.layers:10.3f} {waits:12.1%} {len(result.violations):12}",
+                flush=True,
+            )
+
+
+def _pruned(dense: QuantisedEncoder, config: HardwareConfig, ratio: float, *, block: bool) -> QuantisedEncoder:
+    """The same number of vectors in every bank of every row group, at random places."""
+    random = np.random.default_rng(2)
+
+    def prune(linear: QuantisedLinear) -> QuantisedLinear:
+        return replace(linear, weight=_masked(linear.weight, config, ratio, random, block=block))
+
+    layers = [
+        replace(
+            layer,
+            query=prune(layer.query),
+            key=prune(layer.key),
+            value=prune(layer.value),
+            attention_output=prune(layer.attention_output),
+            ffn_in=prune(layer.ffn_in),
+            ffn_out=prune(layer.ffn_out),
+        )
+        for layer in dense.layers
+    ]
+    return replace(dense, layers=tuple(layers))
+
+
+def _masked(
+    weight: npt.NDArray[np.int8], config: HardwareConfig, ratio: float, random: np.random.Generator, *, block: bool
+) -> npt.NDArray[np.int8]:
+    outputs, inputs = weight.shape
+    groups, rows = outputs // config.out_lanes, inputs // config.in_lanes
+    order = random.random((groups, rows, 1 if block else config.in_lanes)).argsort(axis=1)
+    kept = np.broadcast_to(order < round(rows * (1 - ratio)), (groups, rows, config.in_lanes)).reshape(groups, inputs)
+    # Kept weights are not zero, so that no vector vanishes by chance.
+    result: npt.NDArray[np.int8] = np.where(
+        np.repeat(kept, config.out_lanes, axis=0), np.where(weight == 0, 1, weight), 0
+    ).astype(np.int8)
+    return result
+
+
+if __name__ == "__main__":
+    main()

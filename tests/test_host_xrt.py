@@ -1,0 +1,83 @@
+"""The code for PCIe cards, against an emulated pyxrt: no card was there to try it on."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from aebert.errors import AebertError
+from codegen.project import Project
+from host.board_process import Fault
+from host.emulated_xclbin import build_emulated_xclbin
+from host.faults import DeadlineExceededError, DeviceFault
+from host.open import open_accelerator
+from tests.support import emulated_pyxrt
+
+pytest_plugins = ["tests.support.host_fixtures"]
+
+
+@pytest.fixture
+def project(tiny_project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """With a bitstream, and XRT installed."""
+    monkeypatch.setitem(sys.modules, "pyxrt", emulated_pyxrt)
+    folder = tiny_project.directory / "bitstream"
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(build_emulated_xclbin(tiny_project.directory, tiny_project.manifest), folder / "kernel.xclbin")
+    yield tiny_project
+    shutil.rmtree(folder)
+
+
+def test_a_card_computes_what_the_emulator_computes(project: Project) -> None:
+    residuals = [np.random.default_rng(n).integers(-9000, 9000, (n, 32)).astype(np.int16) for n in (9, 2, 20)]
+    with open_accelerator(project, "emulator") as accelerator:
+        expected = accelerator.run(residuals)
+    with open_accelerator(project, "xrt:0", known_answer=True, guarded=True) as accelerator:
+        assert accelerator.device.source == "hw"
+        for got, wanted in zip(accelerator.run(residuals), expected, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "message"),
+    [
+        (Fault("hang"), DeadlineExceededError, "the kernel was not done within 0.5 s; 'xbutil reset'"),
+        (Fault("die"), DeviceFault, "the kernel ended with .*ERROR"),
+    ],
+)
+def test_a_card_that_hangs_or_fails_is_named(
+    project: Project, fault: Fault, error: type[DeviceFault], message: str
+) -> None:
+    with open_accelerator(project, "xrt:0", deadline_s=0.5) as accelerator:
+        emulated_pyxrt.device.last.inject(fault)
+        with pytest.raises(error, match=f"xrt:0: {message}"):
+            accelerator.run([np.ones((3, 32), np.int16)])
+
+
+def test_a_card_that_is_not_there_is_named_and_its_lock_free_again(project: Project) -> None:
+    for _ in range(2):
+        with pytest.raises(DeviceFault, match=r"xrt:1: kernel\.xclbin cannot be loaded"):
+            open_accelerator(project, "xrt:1")
+
+
+def test_without_xrt_the_remedy_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyxrt", None)
+    with pytest.raises(AebertError, match=r"pyxrt: .*; install XRT and source its setup\.sh"):
+        open_accelerator(project, "xrt:0")
+
+
+def test_hardware_emulation_takes_its_own_bitstream_and_says_what_its_times_are(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = project.directory / "build" / "kernel.hw_emu.xclbin"
+    (project.directory / "bitstream" / "kernel.xclbin").rename(built)
+    monkeypatch.setenv("XCL_EMULATION_MODE", "hw_emu")
+    with open_accelerator(project, "xrt") as accelerator:
+        assert accelerator.device.source == "hw_emu"
+    built.unlink()
+    monkeypatch.setenv("XCL_EMULATION_MODE", "sw_emu")
+    with pytest.raises(AebertError, match="XCL_EMULATION_MODE=sw_emu: cannot run this kernel"):
+        open_accelerator(project, "xrt")
