@@ -26,6 +26,7 @@ from aebert.reference import run_encoder
 from aebert.timing.ports import port_timings
 from aebert.timing.schedules import estimated_schedules
 from aebert.timing.utilisation import useful_iterations
+from benchmarks.machine import machine_line
 from codegen.memory_image import build_memory_image, pack_encoder
 from codegen.placement import place_compute_units, port_traffic
 from codegen.render import TOP, kernel_files
@@ -33,8 +34,6 @@ from codegen.toolchains.timed import project_pragmas
 from host.accelerator import Accelerator
 from host.timed_emulator import TimedEmulatorDevice
 from tests.support.random_quantised import random_quantised_encoder, random_residual
-
-from benchmarks.machine import machine_line
 
 BOARD = "u200"
 CLOCK_MHZ = 300.0

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from aebert.encoder import MATRIX_NAMES, Encoder, Linear, MatrixName
+from aebert.encoder import Encoder, Linear
 from aebert.models import load_encoder, make_encoder
 from aebert.models.host import load_host_model
 from aebert.models.packed import PackedStates
@@ -84,14 +84,23 @@ def print_blames(blames: tuple[LayerBlame, ...]) -> None:
 
 def magnitude_pruned(encoder: Encoder, ratio: float) -> Encoder:
     """The smallest weights of every matrix set to zero, without any correction: the roughest subnet there is."""
-    layers = []
-    for layer in encoder.layers:
-        matrices: dict[MatrixName, Linear] = {}
-        for name in MATRIX_NAMES:
-            linear = layer.matrix(name)
-            keep = np.abs(linear.weight) >= np.quantile(np.abs(linear.weight), ratio)
-            matrices[name] = replace(linear, weight=linear.weight * keep)
-        layers.append(replace(layer, **matrices))
+
+    def prune(linear: Linear) -> Linear:
+        size = np.abs(linear.weight)
+        return replace(linear, weight=linear.weight * (size >= np.quantile(size, ratio)))
+
+    layers = [
+        replace(
+            layer,
+            query=prune(layer.query),
+            key=prune(layer.key),
+            value=prune(layer.value),
+            attention_output=prune(layer.attention_output),
+            ffn_in=prune(layer.ffn_in),
+            ffn_out=prune(layer.ffn_out),
+        )
+        for layer in encoder.layers
+    ]
     return make_encoder(encoder.shape, layers)
 
 

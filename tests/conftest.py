@@ -9,6 +9,8 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["OMP_NUM_THREADS"] = "1"
+# Tests of one design share its compiled emulator, across processes and runs: libraries are named by their content.
+os.environ["AEBERT_EMULATOR_CACHE"] = os.path.join(os.path.dirname(__file__), "..", ".pytest_cache", "emulators")
 
 import importlib.util
 import pwd

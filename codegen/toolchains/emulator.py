@@ -17,6 +17,7 @@ from aebert.errors import AebertError
 
 SOURCE_FOLDERS = ("kernel", "emulation")
 BUILD_FOLDER = "build"
+CACHE_VARIABLE = "AEBERT_EMULATOR_CACHE"
 # -march=native: the lanes are plain integers and vectorise, several times faster with wider registers. Pragmas and
 # loop labels are for synthesis.
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-Wall", "-Wno-unknown-pragmas", "-Wno-unused-label")
@@ -68,18 +69,20 @@ def build_emulator(project: Path, options: tuple[str, ...] = (), name: str = "em
     """The shared library of ``project``, built if it is not there already.
 
     ``options`` are further compiler options (definitions). The file's name carries a key over sources, compiler,
-    options and processor, so that a stale library is never loaded. Raises AebertError with the compiler's first
-    error.
+    options and processor, so that a stale library is never loaded and projects of one design can share it: it lies in
+    the project's build/, or in the folder that AEBERT_EMULATOR_CACHE names. Raises AebertError with the compiler's
+    first error.
     """
     compiler = find_compiler()
     sources = _sources(project)
     key = hashlib.sha256("\0".join([compiler.version, *compiler.command, *FLAGS, *options, _cpu()]).encode())
     for path in sources:
         key.update(path.name.encode() + b"\0" + path.read_bytes())
-    library = project / BUILD_FOLDER / f"{name}-{key.hexdigest()[:16]}.so"
+    folder = Path(os.environ.get(CACHE_VARIABLE) or project / BUILD_FOLDER)
+    library = folder / f"{name}-{key.hexdigest()[:16]}.so"
     if library.is_file():
         return library
-    library.parent.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=library.parent) as scratch:
         units = [path for path in sources if path.suffix == ".cpp"]
         objects = [Path(scratch) / f"{path.parent.name}-{path.stem}.o" for path in units]

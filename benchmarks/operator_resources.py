@@ -1,0 +1,158 @@
+"""Prints where the figures of aebert/design/operators.py come from: operators in real Vitis HLS reports.
+
+    python benchmarks/operator_resources.py --data FOLDER
+
+FOLDER holds ``*_csynth.rpt`` and ``*kernel_util*.rpt`` files, at any depth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from aebert.design import operators as op
+from aebert.errors import AebertError
+from aebert.hls_reports.model import CsynthReport, KernelUtilization
+from aebert.hls_reports.parse import parse_report
+from machine import machine_line
+
+SECTIONS = ("Expression", "Multiplexer", "FIFO", "Instance")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a utilisation detail table: column name -> cell, and the report it is from."""
+
+    section: str
+    report: str
+    cells: dict[str, str]
+
+    def number(self, column: str) -> int:
+        """0 where the table has a dash or no such column."""
+        text = self.cells.get(column, "0")
+        return int(text) if text.isdigit() else 0
+
+
+def detail_rows(path: Path) -> Iterator[Row]:
+    """The rows of the tables under "+ Detail" of one report."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines):
+        section = line.strip().removeprefix("* ").removesuffix(":")
+        if section not in SECTIONS or not line.strip().startswith("* "):
+            continue
+        header: list[str] | None = None
+        for table_line in lines[number + 1 :]:
+            text = table_line.strip()
+            if text.startswith("|"):
+                cells = [cell.strip() for cell in text.strip("|").split("|")]
+                if header is None:
+                    header = cells
+                elif len(cells) == len(header) and cells[0] != "Total":
+                    yield Row(section, path.name, dict(zip(header, cells, strict=True)))
+            elif not text.startswith("+--"):
+                break
+
+
+def line_fit(x: list[int], y: list[int]) -> tuple[float, float, float]:
+    """Slope, intercept and largest residual of a least-squares line."""
+    slope, intercept = np.polyfit(x, y, 1)
+    worst = float(np.abs(np.polyval([slope, intercept], x) - y).max())
+    return float(slope), float(intercept), worst
+
+
+def print_expressions(rows: list[Row]) -> None:
+    """LUT against width, per operation, DSP and pipelined ones left out."""
+    points: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for row in rows:
+        width = max(row.number("Bitwidth P0"), row.number("Bitwidth P1"))
+        if row.section == "Expression" and row.number("FF") == 0 and row.number("DSP") + row.number("DSP48E") == 0:
+            points[row.cells["Operation"]].append((width, row.number("LUT")))
+    print("operator     rows  widths     LUT = slope x width + base   worst residual   used")
+    used = {
+        "+": (op.ADD_LUT_PER_BIT, op.ADD_LUT_BASE),
+        "-": (op.ADD_LUT_PER_BIT, op.ADD_LUT_BASE),
+        "icmp": (op.COMPARE_LUT_PER_BIT, op.COMPARE_LUT_BASE),
+        "select": (op.SELECT_LUT_PER_BIT, 0),
+        "shl": (op.SHIFT_LUT_PER_BIT, 0),
+        "ashr": (op.SHIFT_LUT_PER_BIT, 0),
+        "lshr": (op.SHIFT_LUT_PER_BIT, 0),
+    }
+    for name, figures in used.items():
+        wide = [(width, lut) for width, lut in points[name] if 8 <= width <= 128]
+        if len({width for width, _ in wide}) < 2:
+            print(f"{name:10} {len(wide):6}  {sorted(set(wide))}: too few widths to fit; used {figures}")
+            continue
+        widths, luts = [width for width, _ in wide], [lut for _, lut in wide]
+        slope, base, worst = line_fit(widths, luts)
+        print(
+            f"{name:10} {len(wide):6}  {min(widths):3}..{max(widths):3}   {slope:6.2f} {base:+7.1f}"
+            f"                  {worst:6.1f}          {figures[0]:.2f} {figures[1]:+.0f}"
+        )
+
+
+def print_modules(rows: list[Row]) -> None:
+    """Multipliers, dividers and interface adapters with their resources."""
+    names = re.compile(r"(mul_\d+n?s_\d+n?s|[us]div_\d+n?s_\d+n?s|m_axi|s_axi)[a-z_\d]*")
+    found: dict[tuple[str, int, int, int], int] = defaultdict(int)
+    for row in rows:
+        match = names.search(row.cells.get("Module", "")) if row.section == "Instance" else None
+        if match and "LUT" in row.cells:
+            found[match[0], row.number("DSP") + row.number("DSP48E"), row.number("FF"), row.number("LUT")] += 1
+    print("\nmodule                              DSP     FF    LUT   seen   DSP by the tile rule (27 x 18)")
+    for (name, dsp, ff, lut), count in sorted(found.items()):
+        widths = re.match(r"mul_(\d+)n?s_(\d+)n?s", name)
+        rule = f"{float(op.multiply(int(widths[1]), int(widths[2]), 27).dsp):.0f}" if widths else ""
+        print(f"{name:34} {dsp:4} {ff:6} {lut:6} {count:6}   {rule}")
+
+
+def print_fifos_and_multiplexers(rows: list[Row]) -> None:
+    """That these estimates do not follow the width, which is why structure is used for them instead."""
+    for section, keys in (("FIFO", ("Depth", "Bits", "LUT", "FF")), ("Multiplexer", ("Input Size", "Bits", "LUT"))):
+        cells = sorted({tuple(row.number(key) for key in keys) for row in rows if row.section == section})
+        widest = max((cell for cell in cells), key=lambda cell: cell[1], default=())
+        narrowest = min((cell for cell in cells if cell[0] == widest[0]), key=lambda cell: cell[1], default=())
+        print(
+            f"\n{section}: {len(cells)} kinds; {', '.join(keys)} of the widest {widest}, same depth or inputs {narrowest}"
+        )
+
+
+def print_placed_against_estimated(folder: Path) -> None:
+    """Whole kernels that have both a csynth estimate and a routed utilisation in one project folder (``*.prj``)."""
+    print("\nkernel after routing / csynth estimate      LUT     FF    FF per LUT routed")
+    for project in sorted(path for path in folder.rglob("*.prj") if path.is_dir()):
+        routed = next((parse_report(path) for path in project.rglob("*kernel_util_routed.rpt")), None)
+        if not isinstance(routed, KernelUtilization) or not routed.kernels:
+            continue
+        kernel = routed.kernels[0]
+        estimate = next((parse_report(path) for path in project.rglob(f"{kernel.name}_csynth.rpt")), None)
+        if not isinstance(estimate, CsynthReport) or not estimate.module.resources.lut or not kernel.usage.lut:
+            continue
+        resources, usage = estimate.module.resources, kernel.usage
+        lut, ff = usage.lut / resources.lut, (usage.ff or 0) / (resources.ff or 1)
+        print(f"{project.name[:40]:40} {lut:6.2f} {ff:6.2f}    {(usage.ff or 0) / usage.lut:6.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True, help="folder with tool reports")
+    folder: Path = parser.parse_args().data
+    paths = sorted(folder.rglob("*_csynth.rpt"))
+    if not paths:
+        raise AebertError(f"{folder}: holds no *_csynth.rpt; give a folder with reports")
+    rows = [row for path in paths for row in detail_rows(path)]
+    print(machine_line())
+    print(f"{len(paths)} reports, {len(rows)} rows\n")
+    print_expressions(rows)
+    print_modules(rows)
+    print_fifos_and_multiplexers(rows)
+    print_placed_against_estimated(folder)
+
+
+if __name__ == "__main__":
+    main()
