@@ -1,6 +1,6 @@
 """Prints where the figures of aebert/design/operators.py come from: operators in real Vitis HLS reports.
 
-    python benchmarks/operator_resources.py --data FOLDER
+    python -m benchmarks.operator_resources --data FOLDER
 
 FOLDER holds ``*_csynth.rpt`` and ``*kernel_util*.rpt`` files, at any depth.
 """
@@ -20,7 +20,7 @@ from aebert.design import operators as op
 from aebert.errors import AebertError
 from aebert.hls_reports.model import CsynthReport, KernelUtilization
 from aebert.hls_reports.parse import parse_report
-from machine import machine_line
+from benchmarks.machine import machine_line
 
 SECTIONS = ("Expression", "Multiplexer", "FIFO", "Instance")
 
@@ -115,11 +115,9 @@ def print_fifos_and_multiplexers(rows: list[Row]) -> None:
     """That these estimates do not follow the width, which is why structure is used for them instead."""
     for section, keys in (("FIFO", ("Depth", "Bits", "LUT", "FF")), ("Multiplexer", ("Input Size", "Bits", "LUT"))):
         cells = sorted({tuple(row.number(key) for key in keys) for row in rows if row.section == section})
-        widest = max((cell for cell in cells), key=lambda cell: cell[1], default=())
-        narrowest = min((cell for cell in cells if cell[0] == widest[0]), key=lambda cell: cell[1], default=())
-        print(
-            f"\n{section}: {len(cells)} kinds; {', '.join(keys)} of the widest {widest}, same depth or inputs {narrowest}"
-        )
+        widest = max(cells, key=lambda cell: cell[1])
+        narrowest = min((cell for cell in cells if cell[0] == widest[0]), key=lambda cell: cell[1])
+        print(f"\n{section}: {len(cells)} kinds. {', '.join(keys)}: widest {widest}, as deep but narrow {narrowest}")
 
 
 def print_placed_against_estimated(folder: Path) -> None:
@@ -131,11 +129,13 @@ def print_placed_against_estimated(folder: Path) -> None:
             continue
         kernel = routed.kernels[0]
         estimate = next((parse_report(path) for path in project.rglob(f"{kernel.name}_csynth.rpt")), None)
-        if not isinstance(estimate, CsynthReport) or not estimate.module.resources.lut or not kernel.usage.lut:
+        if not isinstance(estimate, CsynthReport):
             continue
-        resources, usage = estimate.module.resources, kernel.usage
-        lut, ff = usage.lut / resources.lut, (usage.ff or 0) / (resources.ff or 1)
-        print(f"{project.name[:40]:40} {lut:6.2f} {ff:6.2f}    {(usage.ff or 0) / usage.lut:6.2f}")
+        lut, ff = kernel.usage.lut, kernel.usage.ff
+        estimated_lut, estimated_ff = estimate.module.resources.lut, estimate.module.resources.ff
+        if not (lut and ff and estimated_lut and estimated_ff):
+            continue
+        print(f"{project.name[:40]:40} {lut / estimated_lut:6.2f} {ff / estimated_ff:6.2f}    {ff / lut:6.2f}")
 
 
 def main() -> None:

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from aebert.design.config import HardwareConfig
-from aebert.design.program import Pass, PassKind, Program
+from aebert.design.program import Pass, Program
 from aebert.errors import AebertError
 from codegen.memory_image import MemoryImage
+from codegen.vectors import lanes_in_order
 
 GOLDEN_VERSION = 1
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -100,11 +101,8 @@ def _vector_lines(config: HardwareConfig, vector: GoldenVector) -> Iterator[str]
 
 
 def _pass_line(config: HardwareConfig, step: Pass) -> str:
-    # Results of the requantiser and of softmax leave in the engine's order, by row group; LayerNorm sweeps channel by
-    # channel.
-    by_row_group = step.kind not in (PassKind.LOAD, PassKind.RESIDUAL)
     return (
         f"pass {step.name} layer {step.layer} head {step.head} sequence {step.sequence} "
         f"first_group {step.first_group} groups {step.group_count} "
-        f"channels {step.stored_vectors(config) // step.group_count} lanes {config.out_lanes if by_row_group else 1}"
+        f"channels {step.stored_vectors(config) // step.group_count} lanes {lanes_in_order(config, step)}"
     )

@@ -128,6 +128,9 @@ def ports(config: HardwareConfig) -> tuple[Port, ...]:
     """The kernel's memory ports. Bursts are at least 1 KiB and stay inside AXI's 4 KiB page."""
     trips = trip_counts(config)
     burst = 4096 // config.word_bytes
+    # Golden vectors may store every pass: the load, six matmuls, the context and every head's probabilities.
+    heads = max(config.max_hidden // config.in_lanes, 1)
+    stored_vectors = MAX_LAYERS * (7 * trips.norm_vectors + trips.vectors + heads * trips.score_vectors)
     vector_words = trips.norm_vectors * config.words_per_vector
     return (
         Port("program", "program", "max_read", trips.passes * 64 // config.word_bytes, burst),
@@ -135,7 +138,7 @@ def ports(config: HardwareConfig) -> tuple[Port, ...]:
         Port("indices", "indices", "max_read", trips.index_words, burst),
         Port("parameters", "parameters", "max_read", trips.passes * trips.parameter_words, burst),
         Port("input", "input", "max_read", vector_words, burst),
-        Port("output", "output", "max_write", vector_words, burst),
+        Port("output", "output", "max_write", stored_vectors * config.words_per_vector, burst),
     )
 
 

@@ -57,7 +57,7 @@ def stored_passes(config: HardwareConfig, program: Program, output: npt.NDArray[
     return found
 
 
-def _lanes_in_order(config: HardwareConfig, step: Pass) -> int:
+def lanes_in_order(config: HardwareConfig, step: Pass) -> int:
     """Channels that follow one another within a token group.
 
     The requantiser's and softmax' results come in the engine's order: row group, token group, output lane. LayerNorm
@@ -67,7 +67,7 @@ def _lanes_in_order(config: HardwareConfig, step: Pass) -> int:
 
 
 def _tokens_by_channels(config: HardwareConfig, step: Pass, vectors: Int16Array) -> Int16Array:
-    blocks = vectors.reshape(-1, step.group_count, _lanes_in_order(config, step), config.tokens)
+    blocks = vectors.reshape(-1, step.group_count, lanes_in_order(config, step), config.tokens)
     result: Int16Array = blocks.transpose(1, 3, 0, 2).reshape(step.group_count * config.tokens, -1)
     return result
 
@@ -81,7 +81,8 @@ def expected_values(step: Pass, traces: Sequence[LayerTrace], residual: Int16Arr
         return residual
     trace = traces[step.layer]
     if step.kind is PassKind.SCORES:
-        return trace.probabilities[step.head].astype(np.int16)
+        probabilities: Int16Array = trace.probabilities[step.head].astype(np.int16)
+        return probabilities
     if step.kind is PassKind.CONTEXT:
         return trace.context[:, step.head * step.outputs : (step.head + 1) * step.outputs].astype(np.int16)
     values: Int16Array = getattr(trace, step.name).astype(np.int16)
@@ -101,7 +102,7 @@ def expected_bytes(
         values = expected_values(step, traces, residual)
         padded = np.zeros((step.group_count * config.tokens, count // step.group_count), np.int16)
         padded[: values.shape[0], : values.shape[1]] = values
-        inner = _lanes_in_order(config, step)
+        inner = lanes_in_order(config, step)
         blocks = padded.reshape(step.group_count, config.tokens, -1, inner).transpose(2, 0, 3, 1)
         vectors = np.zeros((count, lanes), "<i2")
         vectors[:, : config.tokens] = blocks.reshape(count, config.tokens)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
@@ -45,9 +46,10 @@ def build_emulated_xclbin(project: Path, manifest: Manifest, bank_bytes: int = B
     content = emulated_xclbin(manifest, library.read_bytes(), emulated_banks(manifest, bank_bytes))
     path = project / BUILD_FOLDER / f"emulated-{hashlib.sha256(content).hexdigest()[:16]}{FILE_SUFFIX}"
     if not path.is_file():
-        temporary = path.with_suffix(f".{id(content):x}.tmp")
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        path.parent.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=f".{path.stem}.", dir=path.parent, delete=False) as file:
+            file.write(content)
+        Path(file.name).replace(path)
     return path
 
 

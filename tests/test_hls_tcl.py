@@ -12,17 +12,8 @@ import pytest
 from tests.support.small_project import small_project_text
 
 COMMANDS = [
-    "open_project",
-    "set_top",
-    "add_files",
-    "open_solution",
-    "set_part",
-    "create_clock",
-    "config_interface",
-    "csim_design",
-    "csynth_design",
-    "cosim_design",
-    "export_design",
+    *("open_project", "set_top", "add_files", "open_solution", "set_part", "create_clock", "config_interface"),
+    *("csim_design", "csynth_design", "cosim_design", "export_design"),
 ]
 
 

@@ -73,6 +73,7 @@ def test_hardware_emulation_takes_its_own_bitstream_and_says_what_its_times_are(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = project.directory / "build" / "kernel.hw_emu.xclbin"
+    built.parent.mkdir(exist_ok=True)
     (project.directory / "bitstream" / "kernel.xclbin").rename(built)
     monkeypatch.setenv("XCL_EMULATION_MODE", "hw_emu")
     with open_accelerator(project, "xrt") as accelerator:

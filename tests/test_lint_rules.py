@@ -212,6 +212,13 @@ def test_an_option_may_be_an_expression_of_constants(value: str) -> None:
     assert [rule for _, rule in rules_found("constexpr int kRows = 4;" + function(wrong))] == ["pragma-option"]
 
 
+def test_a_const_variable_is_constant_only_if_what_it_is_made_from_is() -> None:
+    assert rules_found(function("  const int size = 2 * 4;\n  const int half = size / 2;\n  int held[half];")) == []
+    assert rules_found(function("  const int size = 2 * n;\n  const int half = size / 2;\n  int held[half];")) == [
+        (5, "dynamic-memory")
+    ]
+
+
 def test_the_top_function_needs_c_linkage_and_one_definition() -> None:
     assert [rule for _, rule in rules_found("void top() {}\n")] == ["top"]
     assert [rule for _, rule in rules_found("void other() {}\n")] == ["top"]

@@ -7,12 +7,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from aebert.timing.ports import PortTiming
 from aebert.timing.result import TimedResult
 from codegen.render import environment, render_folder
 from codegen.toolchains.emulator import find_compiler
 from codegen.toolchains.timed import last_result
+from tests.support.clocked_loops import ClockedLoop, simulate
 
 CASES = Path(__file__).parent / "support" / "timed_cases.cpp"
 
@@ -114,6 +117,26 @@ def test_a_slow_writer_sets_the_rate_and_the_reader_starves(regions: Regions) ->
     assert result.cycles == 33
     assert result.process("sink").starved == 21
     assert fifo_occupancy(result, "fifo") == 1
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    count=st.integers(1, 12),
+    depths=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    loops=st.tuples(*[st.tuples(st.integers(1, 4), st.integers(0, 6))] * 3),
+)
+def test_any_chain_takes_the_cycles_of_a_simulation_cycle_by_cycle(
+    regions: Regions, count: int, depths: tuple[int, int], loops: tuple[tuple[int, int], ...]
+) -> None:
+    source, relay, sink = ((ii, ii + more) for ii, more in loops)
+    regions.loops(source=source, relay=relay, sink=sink)
+    result = regions.run("relay", count, *depths)
+    stages = [
+        ClockedLoop(count, *source, reads=None, writes=0),
+        ClockedLoop(count, *relay, reads=0, writes=1),
+        ClockedLoop(count, *sink, reads=1, writes=None),
+    ]
+    assert result.cycles == simulate(stages, depths)
 
 
 def test_a_starved_pipeline_holds_its_results_back(regions: Regions) -> None:

@@ -3,7 +3,7 @@
 The kernel's processes work through the same passes. For each pass this computes when the engine, the requantiser, the
 softmax and the LayerNorm are done with it, from when they were done with the pass before and when its operands are
 there: a handful of maxima and sums per pass, no cycle-by-cycle simulation. What it leaves out: stalls inside a pass
-other than the slower of two rates, and contention for the engine's write port.
+other than the slower of two rates.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Latencies:
     normalise: float = 31.0
     settle: float = 8.0
     pass_control: float = 5.0
+    parameters: float = 6.0
     memory: float = 64.0
 
 
@@ -71,6 +72,7 @@ class _Clock:
     quotients: Floats
     layer_norm: Floats
     reader: Floats
+    parameters: Floats
     lane_cycles: Floats
 
     def repeat(self, before: _Clock, times: int) -> _Clock:
@@ -141,12 +143,13 @@ class _Walk:
         self._tile_fifo = sizes.tile_fifo.astype(np.float64)
         # How many scores the softmax holds, and how many results the engine can be ahead of the requantiser.
         self._held_scores: Floats = sizes.length_groups * sizes.max_length + float(HELD_SCORES_SLACK)
+        self._parameter_fifo = sizes.parameter_fifo.astype(np.float64)
         self._sums_room: Floats = sizes.sums_fifo * self._out_lanes
         self._engine_depth: Floats = latencies.engine + sizes.chain - 1.0 + np.log2(sizes.in_lanes / sizes.chain)
         self._words_per_vector = _ceil_divide(2.0 * self._tokens, self._word_bytes)
         zero = np.zeros(len(sizes.tokens))
         self._groups: Floats = np.sum([self._groups_of(length) for length in workload.lengths], axis=0)
-        self.clock = _Clock(zero, zero, zero, zero, zero, zero, zero)
+        self.clock = _Clock(zero, zero, zero, zero, zero, zero, zero, zero)
 
     def load(self) -> None:
         start = 2 * self._latencies.memory + PASS_BYTES / self._word_bytes
@@ -171,6 +174,7 @@ class _Walk:
         quotients: Floats | None = None,
         layer_norm: Floats | None = None,
         reader: Floats | None = None,
+        parameters: Floats | None = None,
         lane_cycles: Floats | None = None,
     ) -> None:
         now = self.clock
@@ -181,6 +185,7 @@ class _Walk:
             now.quotients if quotients is None else quotients,
             now.layer_norm if layer_norm is None else layer_norm,
             now.reader if reader is None else reader,
+            now.parameters if parameters is None else parameters,
             now.lane_cycles if lane_cycles is None else lane_cycles,
         )
 
@@ -207,7 +212,13 @@ class _Walk:
         )
         fetched = start + (tiles - waiting) * self._cycles_per_tile
         done = self._matmul(
-            tiles * self._groups, outputs * self._groups, self._groups, ready, fetched=fetched, held_back=held_back
+            tiles * self._groups,
+            outputs * self._groups,
+            self._groups,
+            ready,
+            channels=outputs,
+            fetched=fetched,
+            held_back=held_back,
         )
         self._advance(reader=np.maximum(fetched, self.clock.engine - self._tile_fifo * self._groups))
         return done
@@ -219,6 +230,7 @@ class _Walk:
         groups: Floats,
         ready: Floats,
         *,
+        channels: float = 0.0,
         fetched: Floats | float = -np.inf,
         drain_from: Floats | float = 0.0,
         held_back: Floats | float = -np.inf,
@@ -227,20 +239,27 @@ class _Walk:
 
         ``steps`` engine iterations, the last not before its tile is ``fetched``, yield ``vectors`` results, which the
         requantiser takes at one per cycle, not before ``drain_from`` and no sooner done than ``held_back`` (who takes
-        its results is that late).
+        its results is that late) or the parameters of its ``channels`` are there.
         """
         latencies, out_lanes = self._latencies, self._out_lanes
         row_groups = vectors / (out_lanes * groups)
         start = np.maximum(self.clock.engine, ready + latencies.settle) + 1.0
         first = start + (steps / row_groups - groups + 1.0) + self._engine_depth
         drain = np.maximum(np.maximum(first, self.clock.requantise), drain_from)
-        taken = np.maximum(drain + vectors, held_back)
+        known = self.clock.parameters + latencies.pass_control
+        if channels:
+            known = known + latencies.memory + latencies.parameters + channels
+        taken = np.maximum(np.maximum(drain + vectors, held_back), known)
         end = np.maximum(np.maximum(start + steps, fetched), taken - self._sums_room)
-        last_results = out_lanes * groups - groups + out_lanes
-        drained = np.maximum(taken, end + last_results) + latencies.requantise
+        last_results = self._engine_depth + (out_lanes - 1.0) * groups + 1.0
+        done = np.maximum(taken, end + last_results)
+        drained = done + latencies.requantise
+        # The last parameters of the pass wait in their FIFO, the reader goes on to the next pass.
+        tail = (done - drain) * np.minimum(1.0, self._parameter_fifo / max(channels, 1.0))
         self._advance(
             engine=end + self._engine_depth + latencies.pass_control,
             requantise=drained + latencies.pass_control,
+            parameters=np.maximum(known, done - tail) if channels else known,
             lane_cycles=self.clock.lane_cycles + steps,
         )
         return drained
@@ -252,7 +271,8 @@ class _Walk:
         waiting: list[_Head] = []
         marks = [self.clock]
         for length in turns[:walked]:
-            waiting.append(self._scores(length, keys_projected))
+            follows = waiting[0] if len(waiting) + 1 == PROBABILITY_SLOTS else None
+            waiting.append(self._scores(length, keys_projected, meanwhile=follows))
             if len(waiting) == PROBABILITY_SLOTS:
                 self._context(waiting.pop(0), projected)
             marks.append(self.clock)
@@ -266,7 +286,8 @@ class _Walk:
         for head in waiting:
             self._context(head, projected)
 
-    def _scores(self, length: int, projected: Floats) -> _Head:
+    def _scores(self, length: int, projected: Floats, meanwhile: _Head | None) -> _Head:
+        """``meanwhile``: whose context follows. It goes back to the engine beside these probabilities, and first."""
         latencies = self._latencies
         groups = self._groups_of(length)
         key_groups = _ceil_divide(length, self._out_lanes)
@@ -277,7 +298,12 @@ class _Walk:
         scored = self._matmul(steps, vectors, groups, projected, held_back=held_back)
         maxima = scored + latencies.row_maximum + latencies.pass_control
         padded = self._in_lanes * _ceil_divide(length, self._in_lanes)
-        done: Floats = np.maximum(maxima, self.clock.exponentials) + padded * groups
+        written = padded * groups
+        if meanwhile is not None:
+            context = self._shape.head_size * self._groups_of(meanwhile.length)
+            rate = np.minimum(context / self._context_steps(meanwhile.length), 1.0)
+            written = written + np.minimum(context, written * rate / np.maximum(1.0 - rate, 1e-9))
+        done: Floats = np.maximum(maxima, self.clock.exponentials) + written
         probabilities = done + latencies.exponentials
         quotients: Floats = np.maximum(probabilities, self.clock.quotients) + groups * self._tokens
         self._advance(exponentials=done, quotients=quotients)
@@ -286,9 +312,12 @@ class _Walk:
     def _context(self, head: _Head, projected: Floats) -> None:
         size = self._shape.head_size
         groups = self._groups_of(head.length)
-        steps = size / self._out_lanes * _ceil_divide(head.length, self._in_lanes) * groups
+        steps = self._context_steps(head.length)
         ready = np.maximum(head.probabilities, projected)
-        self._matmul(steps, size * groups, groups, ready, drain_from=head.quotients)
+        self._matmul(steps, size * groups, groups, ready, channels=size, drain_from=head.quotients)
+
+    def _context_steps(self, length: int) -> Floats:
+        return self._shape.head_size / self._out_lanes * _ceil_divide(length, self._in_lanes) * self._groups_of(length)
 
     def _groups_of(self, length: int) -> Floats:
         return _ceil_divide(length, self._tokens)
@@ -301,4 +330,9 @@ class _Walk:
         )
         added = np.maximum(drained, free + vectors) + latencies.add
         scaled = added + self._groups * self._tokens + latencies.scales
-        self._advance(layer_norm=scaled + vectors + latencies.normalise + latencies.pass_control)
+        normalised = scaled + vectors
+        waiting = np.minimum(self._parameter_fifo, self._shape.hidden) * self._groups
+        self._advance(
+            layer_norm=normalised + latencies.normalise + latencies.pass_control,
+            parameters=np.maximum(self.clock.parameters, normalised - waiting),
+        )

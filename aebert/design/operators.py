@@ -18,7 +18,7 @@ Width = int | Ints
 
 # Fit, "Expression" tables of *_csynth.rpt (Vitis HLS 2020.1 to 2024.1).
 ADD_LUT_BASE, ADD_LUT_PER_BIT = 7, 1.0  # + and -: exact for every two-input adder of 8 bits and more
-COMPARE_LUT_BASE, COMPARE_LUT_PER_BIT = 7, 1.0  # icmp; earlier versions report about half
+COMPARE_LUT_BASE, COMPARE_LUT_PER_BIT = 11.7, 0.32  # icmp
 SELECT_LUT_PER_BIT = 1.0
 SHIFT_LUT_PER_BIT = 2.95  # barrel shift by a variable: 163 for 55 bits, 182 for 64, 210 for 71
 # Fit, modules udiv_<a>s_<b>ns (24 / 13 bits: 1097 LUT, 1459 FF): one stage per bit of the dividend.

@@ -26,6 +26,7 @@ def configure(
     ports: Mapping[str, PortTiming],
 ) -> None:
     """Hands a library built with `TIMED_OPTIONS` all it needs to know before a launch."""
+    library.aebert_timing_clear()
     for schedule in schedules:
         library.aebert_timing_set_loop(schedule.loop.encode(), schedule.ii, schedule.depth)
     for array in pragmas.arrays:

@@ -175,6 +175,16 @@ void run_chain(int count, int depth) {
   AEBERT_RUN;
 }
 
+void run_relay(int count, int before, int after) {
+  AEBERT_REGION;
+  Stream in("in", size_t(before));
+  Stream out("out", size_t(after));
+  AEBERT_PROCESS(sink, count, out);
+  AEBERT_PROCESS(relay, count, in, out);
+  AEBERT_PROCESS(source, count, in);
+  AEBERT_RUN;
+}
+
 void run_held_results(int count) {
   AEBERT_REGION;
   Stream in("in", 4);

@@ -1,0 +1,83 @@
+"""``aebert measure``: the latency of a project on a device."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aebert.cli.output import Output, current_output
+from aebert.cli.runs import database_option
+
+if TYPE_CHECKING:
+    from host.measure import Distribution, Measurement
+
+
+@click.command(name="measure")
+@click.argument("project", type=click.Path(path_type=Path))
+@click.option("--device", default="emulator", show_default=True, help="emulator (timed), pynq:N, xrt:N or remote:HOST.")
+@click.option("--tokens", type=click.IntRange(min=1), help="Tokens of a sequence [default: the longest].")
+@click.option("--sequences", type=click.IntRange(min=1), default=1, show_default=True, help="Sequences in one launch.")
+@click.option("--warm-up", type=click.IntRange(min=1), default=5, show_default=True, help="Launches before it counts.")
+@click.option("--repeats", type=click.IntRange(min=1), default=100, show_default=True, help="Launches that count.")
+@click.option("--store", is_flag=True, help="Keep the figures as a run record.")
+@database_option
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+def command(
+    project: Path,
+    device: str,
+    tokens: int | None,
+    sequences: int,
+    warm_up: int,
+    repeats: int,
+    store: bool,
+    database: str | None,
+    as_json: bool,
+) -> None:
+    """Measure the latency of one launch of PROJECT: on a board by the wall clock, in emulation in cycles.
+
+    Figures from the emulator are marked "emulated": the timed emulation's cycles at the design's clock.
+
+    Example: aebert measure project --tokens 128 --store
+    """
+    from codegen.project import load_project
+    from host.measure import measure, run_record
+
+    output = current_output()
+    loaded = load_project(project)
+    lengths = [tokens or loaded.manifest.config.max_length] * sequences
+    for _ in output.track([device], "measure"):
+        measurement = measure(loaded, device, lengths, warm_up, repeats)
+    if as_json:
+        output.result(json.dumps(asdict(measurement), indent=2))
+    else:
+        _print(output, measurement)
+    if store:
+        from aebert.records import open_database
+
+        open_runs = open_database(database)
+        open_runs.add([run_record(loaded, measurement)])
+        open_runs.close()
+        output.note("stored 1 run record")
+
+
+def _print(output: Output, measurement: Measurement) -> None:
+    tokens = " + ".join(map(str, measurement.lengths))
+    output.result(f"{measurement.device} ({measurement.source}), {tokens} tokens, {measurement.clock_mhz:g} MHz")
+    if measurement.cycles is not None:
+        output.result(f"cycles      {measurement.cycles}")
+    for name in ("kernel", "upload", "download"):
+        found: Distribution | None = getattr(measurement, f"{name}_ms")
+        if found is not None and found.runs > 1:
+            output.result(
+                f"{name:<11} median {found.median:.4f} ms, p95 {found.p95:.4f}, {found.min:.4f} to {found.max:.4f}, "
+                f"{found.runs} runs"
+            )
+        elif found is not None:
+            output.result(f"{name:<11} {found.median:.4f} ms")
+    if measurement.cold_ms is not None:
+        output.result(f"first run   {measurement.cold_ms:.4f} ms with transfers")
+    output.result(f"basis       {measurement.basis}")

@@ -1,0 +1,58 @@
+"""How fast the design space exploration is, and what it finds for BERT-base; every figure of designs is predicted.
+
+python -m benchmarks.explore [--boards u200 kv260 ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from aebert.boards import load_board
+from aebert.design.workload import pattern_tiles
+from aebert.errors import AebertError
+from aebert.explore.explore import explore
+from aebert.explore.report import SOURCE, front_table
+from aebert.explore.shapes import NAMED_SHAPES
+from benchmarks.machine import machine_line
+
+LENGTHS = (128, 64, 32)
+RATIO, ROWS, BANKS = 0.5, 4, 16
+
+
+def explore_board(name: str, shape_name: str) -> None:
+    """The best of each objective at the longest of LENGTHS that fits, and the time it took to find."""
+    board, shape = load_board(name), NAMED_SHAPES[shape_name]
+    tiles = pattern_tiles(shape, RATIO, ROWS, banks=BANKS)
+    for length in LENGTHS:
+        start = time.perf_counter()
+        try:
+            found = explore(board, shape, tiles, length=length, max_length=length, vector_lanes=ROWS)
+        except AebertError as error:
+            print(f"\n{shape_name} at length {length}: {error}")
+            continue
+        elapsed = time.perf_counter() - start
+        points = found.points
+        print(
+            f"\n{shape_name}, {length} tokens, ratio {RATIO}, vector {ROWS}x1, {board.title}: {points.examined} points "
+            f"examined in {elapsed:.1f} s ({points.examined / elapsed / 1e6:.2f} M/s), {len(points.kernel)} fit, "
+            f"{len(found.front)} on the front"
+        )
+        print(f"best latency, throughput, efficiency; {SOURCE}:")
+        print(front_table([found.best("latency"), found.best("throughput"), found.best("efficiency")]))
+        return
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--boards", nargs="+", default=["u200", "u280", "kv260", "pynq-z2"])
+    parser.add_argument("--shapes", nargs="+", choices=NAMED_SHAPES, default=["bert-base", "minilm-l6"])
+    arguments = parser.parse_args()
+    print(machine_line())
+    for shape in arguments.shapes:
+        for board in arguments.boards:
+            explore_board(board, shape)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""How long a launch takes: on a board by the clock on the wall, in emulation by the design's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import numpy as np
+
+from aebert.boards import load_board
+from aebert.design.program import Program, build_program
+from aebert.errors import AebertError
+from aebert.records.record import RunRecord
+from aebert.timing.ports import port_timings
+from aebert.timing.schedules import estimated_schedules
+from codegen.project import Project
+from codegen.toolchains.timed import project_pragmas
+from codegen.vectors import Int16Array, input_bytes, output_size
+from host.accelerator import Accelerator, LaunchTimes
+from host.device import SourceKind
+from host.faults import DeviceFault
+from host.known_answer import check_known_answer, read_known_answer
+from host.open import open_accelerator
+from host.timed_emulator import TimedEmulatorDevice
+
+RESIDUAL_SPREAD = 3000.0
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Milliseconds over ``runs`` runs; ``p95`` is the 95th percentile."""
+
+    runs: int
+    min: float
+    median: float
+    p95: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One launch of sequences of ``lengths`` tokens.
+
+    ``kernel_ms`` is from start to done; ``upload_ms`` and ``download_ms`` are program and input to the device and the
+    output back, ``cold_ms`` all three of the first launch: None in emulation, where only ``cycles`` is a fact, which at
+    ``clock_mhz`` give ``kernel_ms``. ``basis`` says what the figures rest on.
+    """
+
+    device: str
+    source: SourceKind
+    basis: str
+    clock_mhz: float
+    lengths: tuple[int, ...]
+    cycles: int | None
+    kernel_ms: Distribution
+    upload_ms: Distribution | None
+    download_ms: Distribution | None
+    cold_ms: float | None
+
+
+def measure(project: Project, device: str, lengths: Sequence[int], warm_up: int, repeats: int) -> Measurement:
+    """``emulator`` is the timed emulation; any other name is a board (see `host.open.open_device`).
+
+    Raises DeviceFault when the device does not give the known answer, or not the same output every time: then there is
+    no figure. Raises AebertError for an emulated board, which has no time.
+    """
+    kind = device.partition(":")[0]
+    if kind == "pynq-emulator":
+        raise AebertError(f"device {device!r}: has no time of its own; use emulator, which is timed")
+    if kind == "emulator":
+        return _measure_emulated(project, tuple(lengths))
+    with open_accelerator(project, device, known_answer=True) as accelerator:
+        return measure_board(project, accelerator, lengths, warm_up, repeats)
+
+
+def measure_board(
+    project: Project, accelerator: Accelerator, lengths: Sequence[int], warm_up: int, repeats: int
+) -> Measurement:
+    """``warm_up`` launches that do not count, the first of them cold, then ``repeats`` that do."""
+    program, residuals = _workload(accelerator, project, lengths)
+    outputs, times = [], []
+    for _ in range(warm_up + repeats):
+        outputs.append(accelerator.execute(accelerator.prepare(program, residuals)))
+        times.append(accelerator.last_times)
+        if not np.array_equal(outputs[-1], outputs[0]):
+            raise DeviceFault(f"{accelerator.device.name}: launch {len(outputs)} gave another output than the first")
+        del outputs[1:]
+    accelerator.check_resident()
+    counted = times[warm_up:]
+    return Measurement(
+        device=accelerator.device.name,
+        source=accelerator.device.source,
+        basis="wall clock of the host",
+        clock_mhz=project.manifest.clock_mhz,
+        lengths=tuple(lengths),
+        cycles=None,
+        kernel_ms=distribution([time.kernel_s for time in counted]),
+        upload_ms=distribution([time.upload_s for time in counted]),
+        download_ms=distribution([time.download_s for time in counted]),
+        cold_ms=1e3 * _total(times[0]),
+    )
+
+
+def _measure_emulated(project: Project, lengths: tuple[int, ...]) -> Measurement:
+    manifest = project.manifest
+    pragmas = project_pragmas(project.directory)
+    schedules = estimated_schedules(manifest.config, pragmas)
+    ports = port_timings(
+        manifest.config,
+        load_board(manifest.board),
+        manifest.clock_mhz,
+        manifest.banks,
+        _traffic_words(project, lengths),
+    )
+    device = TimedEmulatorDevice(project.directory, manifest.top, schedules, ports)
+    accelerator = Accelerator(device, manifest.config, project.quantised, project.image)
+    check_known_answer(accelerator, project, read_known_answer(project))
+    program, residuals = _workload(accelerator, project, lengths)
+    accelerator.execute(accelerator.prepare(program, residuals))
+    cycles = device.result().checked_cycles()
+    return Measurement(
+        device=device.name,
+        source=device.source,
+        basis=f"timed emulation, loop schedules from: {', '.join(sorted({s.source for s in schedules}))}",
+        clock_mhz=manifest.clock_mhz,
+        lengths=lengths,
+        cycles=cycles,
+        kernel_ms=distribution([cycles / (1e6 * manifest.clock_mhz)]),
+        upload_ms=None,
+        download_ms=None,
+        cold_ms=None,
+    )
+
+
+def distribution(seconds: Sequence[float]) -> Distribution:
+    """Of at least one run."""
+    milliseconds = 1e3 * np.asarray(seconds, np.float64)
+    low, median, p95, high = (float(np.percentile(milliseconds, share)) for share in (0, 50, 95, 100))
+    return Distribution(len(milliseconds), low, median, p95, high)
+
+
+def run_record(project: Project, measurement: Measurement) -> RunRecord:
+    """The measurement as a fact for the database: median, least and most of the kernel's time."""
+    manifest = project.manifest
+    lengths = set(measurement.lengths)
+    return RunRecord(
+        source=measurement.source,
+        design=manifest.top,
+        design_digest=manifest.design_digest,
+        subnet_digest=manifest.subnet_digest,
+        board=manifest.board,
+        part=manifest.part,
+        tool="aebert measure",
+        tool_version=manifest.toolkit_version,
+        clock_asked_mhz=manifest.clock_mhz,
+        cycles=measurement.cycles,
+        latency_min_ms=measurement.kernel_ms.min,
+        latency_ms=measurement.kernel_ms.median,
+        latency_max_ms=measurement.kernel_ms.max,
+        runs=measurement.kernel_ms.runs,
+        sequence_length=lengths.pop() if len(lengths) == 1 else None,
+        workload=f"{len(measurement.lengths)} sequences of {', '.join(map(str, measurement.lengths))} tokens",
+        measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        note=f"{measurement.device}; {measurement.basis}",
+    )
+
+
+def _workload(accelerator: Accelerator, project: Project, lengths: Sequence[int]) -> tuple[Program, list[Int16Array]]:
+    """Random residuals: the time of a launch does not depend on the values."""
+    return accelerator.program(lengths), _residuals(project, lengths)
+
+
+def _residuals(project: Project, lengths: Sequence[int]) -> list[Int16Array]:
+    random = np.random.default_rng(0)
+    hidden = project.manifest.shape.hidden
+    return [
+        np.clip(np.rint(random.normal(0.0, RESIDUAL_SPREAD, (length, hidden))), -32767, 32767).astype(np.int16)
+        for length in lengths
+    ]
+
+
+def _traffic_words(project: Project, lengths: Sequence[int]) -> dict[str, int]:
+    """Memory words that each port moves in one launch."""
+    config, image = project.manifest.config, project.image
+    program = build_program(config, project.quantised, lengths)
+    moved = {
+        "program": len(image.program_bytes(program)),
+        "weights": len(image.weights),
+        "indices": len(image.indices),
+        "parameters": len(image.parameters),
+        "input": len(input_bytes(config, program, _residuals(project, lengths))),
+        "output": output_size(config, program),
+    }
+    return {port: size // config.word_bytes for port, size in moved.items()}
+
+
+def _total(times: LaunchTimes) -> float:
+    return times.upload_s + times.kernel_s + times.download_s
