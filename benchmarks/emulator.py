@@ -22,14 +22,13 @@ from aebert.design.design import Design
 from aebert.design.program import Awaits, Pass, PassKind, Program, build_program
 from aebert.encoder import MATRIX_NAMES, EncoderShape
 from aebert.quantised import QuantisedEncoder
+from benchmarks.machine import machine_line
 from codegen.memory_image import LaunchCounts, build_memory_image
 from codegen.packing import index_words, pack_matrix
 from codegen.render import TOP, kernel_files
 from host.accelerator import Accelerator
 from host.emulator import EmulatorDevice
 from tests.support.random_quantised import random_quantised_encoder, random_residual
-
-from benchmarks.machine import machine_line
 
 SIZE = 384
 TOKENS = 128

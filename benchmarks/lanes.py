@@ -20,14 +20,14 @@ import numpy.typing as npt
 from aebert.boards import load_board
 from aebert.design.config import HardwareConfig
 from aebert.design.design import Design
-from aebert.encoder import MATRIX_NAMES, EncoderShape
+from aebert.design.work import engine_steps, program_work
+from aebert.encoder import EncoderShape
 from aebert.quantised import QuantisedEncoder, QuantisedLinear
 from aebert.reference import run_encoder
 from aebert.timing.ports import port_timings
 from aebert.timing.schedules import estimated_schedules
-from aebert.timing.utilisation import useful_iterations
 from benchmarks.machine import machine_line
-from codegen.memory_image import build_memory_image, pack_encoder
+from codegen.memory_image import build_memory_image, pack_encoder, tile_counts
 from codegen.placement import place_compute_units, port_traffic
 from codegen.render import TOP, kernel_files
 from codegen.toolchains.timed import project_pragmas
@@ -96,11 +96,7 @@ def _measure(name: str, dense: QuantisedEncoder, directory: Path, lengths: list[
     device = TimedEmulatorDevice(directory, TOP, estimated_schedules(config, project_pragmas(directory)), ports)
     for ratio in RATIOS:
         pruned = _pruned(dense, config, ratio, block=pattern.block)
-        tiles = {
-            (layer, matrix): packed.tiles
-            for layer, matrices in enumerate(pack_encoder(pruned, config))
-            for matrix, packed in zip(MATRIX_NAMES, matrices, strict=True)
-        }
+        tiles = tile_counts(pack_encoder(pruned, config))
         accelerator = Accelerator(device, config, pruned, build_memory_image(pruned, config))
         for length in lengths:
             residual = random_residual(pruned.shape, length, seed=0)
@@ -109,7 +105,7 @@ def _measure(name: str, dense: QuantisedEncoder, directory: Path, lengths: list[
                 raise SystemExit(f"{name}, ratio {ratio}: the emulator and the integer reference differ")
             result = device.result()
             cycles = result.checked_cycles()
-            useful = useful_iterations(config, accelerator.program([length]), tiles)
+            useful = engine_steps(program_work(config, accelerator.program([length]), pruned.shape, tiles))
             engine = result.process("engine")
             waits = (engine.idle + engine.starved + engine.stalled) / cycles
             print(

@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 from aebert.cli.demo import BOARD, PATTERN, RATIO, demo_model
-
 from benchmarks.machine import machine_line
 
 

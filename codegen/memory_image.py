@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from aebert.design.config import PARAMETER_BYTES, PASS_BYTES, HardwareConfig
 from aebert.design.program import Pass, PassKind, Program
-from aebert.encoder import MATRIX_NAMES
+from aebert.encoder import MATRIX_NAMES, MatrixName
 from aebert.quantised import QuantisedEncoder, QuantisedLayerNorm, QuantisedLinear, Requantiser
 from codegen.packing import PackedMatrix, index_words, pack_matrix
 
@@ -92,6 +92,15 @@ def pack_encoder(quantised: QuantisedEncoder, config: HardwareConfig) -> list[li
         [pack_matrix(layer.matrix(name).weight, config.out_lanes, config.in_lanes) for name in MATRIX_NAMES]
         for layer in quantised.layers
     ]
+
+
+def tile_counts(packed: list[list[PackedMatrix]]) -> dict[tuple[int, MatrixName], int]:
+    """The stored tiles of each (layer, matrix) of a packed encoder."""
+    return {
+        (number, name): matrix.tiles
+        for number, layer in enumerate(packed)
+        for name, matrix in zip(MATRIX_NAMES, layer, strict=True)
+    }
 
 
 def build_memory_image(quantised: QuantisedEncoder, config: HardwareConfig) -> MemoryImage:

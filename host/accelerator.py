@@ -179,6 +179,7 @@ class Accelerator:
                     self._check(prepared.launch.input, prepared.input, "input")
                     if not np.array_equal(self._launch(prepared), output):
                         raise DeviceFault(f"{self._device.name}: two runs of the same launch gave different outputs")
+                    self.check_resident()
                 return output
         finally:
             self._slots.put(prepared.slot)

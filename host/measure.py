@@ -8,23 +8,18 @@ from datetime import datetime, timezone
 
 import numpy as np
 
-from aebert.boards import load_board
-from aebert.design.program import Program, build_program
 from aebert.errors import AebertError
 from aebert.records.record import RunRecord
-from aebert.timing.ports import port_timings
-from aebert.timing.schedules import estimated_schedules
 from codegen.project import Project
-from codegen.toolchains.timed import project_pragmas
-from codegen.vectors import Int16Array, input_bytes, output_size
+from codegen.vectors import Int16Array
 from host.accelerator import Accelerator, LaunchTimes
 from host.device import SourceKind
 from host.faults import DeviceFault
-from host.known_answer import check_known_answer, read_known_answer
 from host.open import open_accelerator
-from host.timed_emulator import TimedEmulatorDevice
+from host.timed_run import time_project
 
 RESIDUAL_SPREAD = 3000.0
+EMULATOR = "emulator"
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ def measure(project: Project, device: str, lengths: Sequence[int], warm_up: int,
     kind = device.partition(":")[0]
     if kind == "pynq-emulator":
         raise AebertError(f"device {device!r}: has no time of its own; use emulator, which is timed")
-    if kind == "emulator":
+    if kind == EMULATOR:
         return _measure_emulated(project, tuple(lengths))
     with open_accelerator(project, device, known_answer=True) as accelerator:
         return measure_board(project, accelerator, lengths, warm_up, repeats)
@@ -78,7 +73,7 @@ def measure_board(
     project: Project, accelerator: Accelerator, lengths: Sequence[int], warm_up: int, repeats: int
 ) -> Measurement:
     """``warm_up`` launches that do not count, the first of them cold, then ``repeats`` that do."""
-    program, residuals = _workload(accelerator, project, lengths)
+    program, residuals = accelerator.program(lengths), _residuals(project, lengths)
     outputs, times = [], []
     for _ in range(warm_up + repeats):
         outputs.append(accelerator.execute(accelerator.prepare(program, residuals)))
@@ -103,30 +98,18 @@ def measure_board(
 
 
 def _measure_emulated(project: Project, lengths: tuple[int, ...]) -> Measurement:
-    manifest = project.manifest
-    pragmas = project_pragmas(project.directory)
-    schedules = estimated_schedules(manifest.config, pragmas)
-    ports = port_timings(
-        manifest.config,
-        load_board(manifest.board),
-        manifest.clock_mhz,
-        manifest.banks,
-        _traffic_words(project, lengths),
-    )
-    device = TimedEmulatorDevice(project.directory, manifest.top, schedules, ports)
-    accelerator = Accelerator(device, manifest.config, project.quantised, project.image)
-    check_known_answer(accelerator, project, read_known_answer(project))
-    program, residuals = _workload(accelerator, project, lengths)
-    accelerator.execute(accelerator.prepare(program, residuals))
-    cycles = device.result().checked_cycles()
+    # The same C++ without clocks: what it computes must be right before how long it takes means anything.
+    open_accelerator(project, "emulator", known_answer=True).device.close()
+    run = time_project(project, lengths)
+    sources = sorted({schedule.source for schedule in run.schedules})
     return Measurement(
-        device=device.name,
-        source=device.source,
-        basis=f"timed emulation, loop schedules from: {', '.join(sorted({s.source for s in schedules}))}",
-        clock_mhz=manifest.clock_mhz,
+        device=EMULATOR,
+        source="emulated",
+        basis=f"timed emulation, loop schedules from: {', '.join(sources)}",
+        clock_mhz=run.clock_mhz,
         lengths=lengths,
-        cycles=cycles,
-        kernel_ms=distribution([cycles / (1e6 * manifest.clock_mhz)]),
+        cycles=run.result.checked_cycles(),
+        kernel_ms=distribution([run.latency_ms / 1e3]),
         upload_ms=None,
         download_ms=None,
         cold_ms=None,
@@ -166,33 +149,14 @@ def run_record(project: Project, measurement: Measurement) -> RunRecord:
     )
 
 
-def _workload(accelerator: Accelerator, project: Project, lengths: Sequence[int]) -> tuple[Program, list[Int16Array]]:
-    """Random residuals: the time of a launch does not depend on the values."""
-    return accelerator.program(lengths), _residuals(project, lengths)
-
-
 def _residuals(project: Project, lengths: Sequence[int]) -> list[Int16Array]:
+    """Random: the time of a launch does not depend on the values."""
     random = np.random.default_rng(0)
     hidden = project.manifest.shape.hidden
     return [
         np.clip(np.rint(random.normal(0.0, RESIDUAL_SPREAD, (length, hidden))), -32767, 32767).astype(np.int16)
         for length in lengths
     ]
-
-
-def _traffic_words(project: Project, lengths: Sequence[int]) -> dict[str, int]:
-    """Memory words that each port moves in one launch."""
-    config, image = project.manifest.config, project.image
-    program = build_program(config, project.quantised, lengths)
-    moved = {
-        "program": len(image.program_bytes(program)),
-        "weights": len(image.weights),
-        "indices": len(image.indices),
-        "parameters": len(image.parameters),
-        "input": len(input_bytes(config, program, _residuals(project, lengths))),
-        "output": output_size(config, program),
-    }
-    return {port: size // config.word_bytes for port, size in moved.items()}
 
 
 def _total(times: LaunchTimes) -> float:

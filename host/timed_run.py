@@ -9,13 +9,12 @@ import numpy as np
 
 from aebert.boards import load_board
 from aebert.design.program import Program
-from aebert.encoder import MATRIX_NAMES
+from aebert.design.work import PassWork, engine_steps, program_work
 from aebert.hls_reports.model import CsynthReport
 from aebert.timing.ports import PortTiming, port_timings
 from aebert.timing.result import TimedResult
 from aebert.timing.schedules import LoopSchedule, estimated_schedules, synthesised_schedules
-from aebert.timing.utilisation import useful_iterations
-from codegen.memory_image import pack_encoder
+from codegen.memory_image import pack_encoder, tile_counts
 from codegen.placement import port_traffic
 from codegen.project import Project
 from codegen.toolchains.timed import project_pragmas
@@ -25,13 +24,13 @@ from host.timed_emulator import TimedEmulatorDevice
 
 @dataclass(frozen=True)
 class TimedRun:
-    """``useful_iterations``: those in which the engine multiplied a tile. Every schedule says its source."""
+    """``work``: what the engine had to do, pass by pass. Every schedule says its source."""
 
     program: Program
     result: TimedResult
     schedules: tuple[LoopSchedule, ...]
     ports: Mapping[str, PortTiming]
-    useful_iterations: int
+    work: tuple[PassWork, ...]
     clock_mhz: float
 
     @property
@@ -42,7 +41,7 @@ class TimedRun:
     @property
     def lane_utilisation(self) -> float:
         """Multiply-accumulates of non-zero tiles over lanes x cycles. Raises AebertError like `latency_ms`."""
-        return self.useful_iterations / self.result.checked_cycles()
+        return engine_steps(self.work) / self.result.checked_cycles()
 
 
 def time_project(project: Project, lengths: Sequence[int], *, csynth_reports: Iterable[CsynthReport] = ()) -> TimedRun:
@@ -63,10 +62,6 @@ def time_project(project: Project, lengths: Sequence[int], *, csynth_reports: It
     program = accelerator.program(lengths)
     hidden = project.quantised.shape.hidden
     accelerator.run_program(program, [np.zeros((length, hidden), np.int16) for length in lengths])
-    tiles = {
-        (layer, name): packed.tiles
-        for layer, matrices in enumerate(pack_encoder(project.quantised, config))
-        for name, packed in zip(MATRIX_NAMES, matrices, strict=True)
-    }
-    useful = useful_iterations(config, program, tiles)
-    return TimedRun(program, device.result(), schedules, ports, useful, manifest.clock_mhz)
+    tiles = tile_counts(pack_encoder(project.quantised, config))
+    work = program_work(config, program, manifest.shape, tiles)
+    return TimedRun(program, device.result(), schedules, ports, work, manifest.clock_mhz)

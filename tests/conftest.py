@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 # Before any Hugging Face library or torch is imported: no hub, and one thread per test process, as pytest-xdist
 # already runs one process per core.
@@ -10,7 +11,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["OMP_NUM_THREADS"] = "1"
 # Tests of one design share its compiled emulator, across processes and runs: libraries are named by their content.
-os.environ["AEBERT_EMULATOR_CACHE"] = os.path.join(os.path.dirname(__file__), "..", ".pytest_cache", "emulators")
+os.environ["AEBERT_EMULATOR_CACHE"] = str(Path(__file__).parents[1] / ".pytest_cache" / "emulators")
 
 import importlib.util
 import pwd
@@ -19,7 +20,6 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest

@@ -52,8 +52,7 @@ def test_the_lanes_work_as_many_steps_as_the_program_asks_for(seed: int, density
         for number, layer in enumerate(quantised.layers)
         for name in MATRIX_NAMES
     }
-    inputs = {name: quantised.layers[0].matrix(name).weight.shape[1] for name in MATRIX_NAMES}
-    work = program_work(config, build_program(config, quantised, lengths), packed, inputs)
+    work = program_work(config, build_program(config, quantised, lengths), shape, packed)
     workload = Workload(shape, weight_tiles(_quantised_tiles(quantised)), tuple(lengths))
     found = count_cycles(Sizes.of(config), workload)
     assert found.lane_cycles.tolist() == [sum(step.engine_steps for step in work)]
@@ -127,12 +126,12 @@ def test_a_patterns_tiles_are_close_to_those_of_a_pruned_matrix(
 ) -> None:
     shape = random_shape(1, 256, 4, 512)
     generator = np.random.default_rng(3)
-    matrices = []
+    matrices: list[npt.NDArray[np.int8]] = []
     for name in MATRIX_NAMES:
         outputs, inputs = {"ffn_in": (512, 256), "ffn_out": (256, 512)}.get(name, (256, 256))
         scores = generator.random((outputs // rows, inputs // columns))
         mask = pattern.select(scores, scores.size // 2)
-        matrices.append(np.kron(mask.astype(np.int8), np.ones((rows, columns), np.int8)))
+        matrices.append(np.kron(mask, np.ones((rows, columns))).astype(np.int8))
     config = HardwareConfig(
         tokens=16, out_lanes=out_lanes, in_lanes=in_lanes, max_hidden=256, max_ffn=512, max_length=16, max_groups=1
     )

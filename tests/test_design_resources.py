@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aebert.design import operators as op
@@ -18,7 +18,7 @@ from aebert.design.sizes import Sizes
 from tests.support.hardware_configs import hardware_configs
 
 COUNTS = tuple(field.name for field in fields(ResourceCount))
-BOARD = {"luts": 200_000, "bram36": 700, "uram": 100}
+SMALL_BOARD = {"luts": 20_000, "bram36": 40, "uram": 12}
 
 MIDDLE = HardwareConfig(
     tokens=32, out_lanes=8, in_lanes=8, max_hidden=768, max_ffn=3072, max_length=128, max_groups=4, sums_fifo=16
@@ -40,6 +40,7 @@ def _buffer(depth: int, width: int) -> OnChipBuffer:
     return OnChipBuffer("any", *(np.array([n]) for n in (1, depth, width)))
 
 
+@settings(max_examples=30, deadline=None)
 @given(hardware_configs())
 def test_the_operand_buffer_is_as_deep_as_the_layout_says(config: HardwareConfig) -> None:
     assert int(Sizes.of(config).operand_rows[0]) == operand_layout(config).group_depth
@@ -78,11 +79,13 @@ def test_a_multiplication_takes_as_many_slices_as_its_widths_need(
     assert float(op.multiply(right, left, port).dsp) == slices
 
 
+@settings(max_examples=30, deadline=None)
 @given(hardware_configs())
 def test_two_multiply_accumulates_share_a_slice_of_the_array(config: HardwareConfig) -> None:
     assert float(_count(config).engine_array.dsp[0]) == config.macs_per_cycle / 2
 
 
+@settings(max_examples=30, deadline=None)
 @given(hardware_configs())
 def test_the_total_is_the_sum_of_the_parts(config: HardwareConfig) -> None:
     count = _count(config)
@@ -90,6 +93,7 @@ def test_the_total_is_the_sum_of_the_parts(config: HardwareConfig) -> None:
     assert np.sum(parts, axis=0) == pytest.approx(_numbers(count.total))
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(hardware_configs(), min_size=1, max_size=8))
 def test_many_designs_at_once_count_as_each_alone(configs: list[HardwareConfig]) -> None:
     together = _count(*configs).total
@@ -100,15 +104,16 @@ def test_many_designs_at_once_count_as_each_alone(configs: list[HardwareConfig])
             assert float(many) == float(np.max(getattr(alone, name)))
 
 
+@settings(max_examples=30, deadline=None)
 @given(hardware_configs())
 def test_every_buffer_is_bound_within_what_is_left(config: HardwareConfig) -> None:
-    bound = bind_buffers(config, **BOARD)
+    bound = bind_buffers(config, **SMALL_BOARD)
     used = dict.fromkeys(PRIMITIVES, 0)
     for entry in bound:
         costs = {"lutram": entry.buffer.lutram_luts, "bram": entry.buffer.bram36, "uram": entry.buffer.uram}
         used[entry.primitive] += int(costs[entry.primitive][0])
-    assert used["uram"] <= BOARD["uram"]
-    assert used["lutram"] <= 0.25 * BOARD["luts"]
+    assert used["uram"] <= SMALL_BOARD["uram"]
+    assert used["lutram"] <= 0.25 * SMALL_BOARD["luts"]
 
 
 def test_without_uram_nothing_is_bound_to_it() -> None:

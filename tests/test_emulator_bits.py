@@ -143,5 +143,5 @@ def test_a_corrupted_program_that_can_never_finish_is_reported_as_a_deadlock(
     program = ours.program([8])
     stuck = dataclasses.replace(program.passes[1], awaits=dataclasses.replace(program.passes[1].awaits, softmax=1))
     broken = dataclasses.replace(program, passes=(program.passes[0], stuck, *program.passes[2:]))
-    with pytest.raises(AebertError, match="deadlock: .*engine waits"):
+    with pytest.raises(AebertError, match=r"deadlock: .*engine waits"):
         ours.run_program(broken, [random_residual(quantised.shape, 8, seed=0)])

@@ -122,6 +122,18 @@ def test_faults_in_the_middle_of_many_launches_lose_nothing(tiny_project: Projec
         assert len(model.faults) == 2
 
 
+def test_a_launch_that_was_prepared_before_the_fault_is_not_sent_to_the_reset_device(tiny_project: Project) -> None:
+    texts = ["the cat sat on the mat to the dog on the mat " * 2] * 4
+    with AcceleratedModel(tiny_project, lambda: open_accelerator(tiny_project, "emulator")) as model:
+        expected = model.logits(texts)
+    with model_on_board(tiny_project) as model:
+        # Slow, so that the next launch is ready when this one dies.
+        inject(Fault("slow", seconds=0.5))
+        inject(Fault("die"))
+        torch.testing.assert_close(model.logits(texts), expected, rtol=0, atol=0)
+        assert len(model.faults) == 1
+
+
 def test_a_hung_board_refuses_work_until_it_is_opened_again(tiny_project: Project) -> None:
     accelerator = open_board(tiny_project)
     residual = np.ones((1, 32), np.int16)

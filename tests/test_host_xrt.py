@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,14 +22,17 @@ pytest_plugins = ["tests.support.host_fixtures"]
 
 
 @pytest.fixture
-def project(tiny_project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """With a bitstream, and XRT installed."""
+def project(tiny_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy with a bitstream, on a machine with XRT whose cards nobody else uses."""
     monkeypatch.setitem(sys.modules, "pyxrt", emulated_pyxrt)
-    folder = tiny_project.directory / "bitstream"
-    folder.mkdir(exist_ok=True)
-    shutil.copyfile(build_emulated_xclbin(tiny_project.directory, tiny_project.manifest), folder / "kernel.xclbin")
-    yield tiny_project
-    shutil.rmtree(folder)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("XCL_EMULATION_MODE", raising=False)
+    copy = replace(tiny_project, directory=tmp_path / "project")
+    shutil.copytree(tiny_project.directory, copy.directory)
+    folder = copy.directory / "bitstream"
+    folder.mkdir()
+    shutil.copyfile(build_emulated_xclbin(copy.directory, copy.manifest), folder / "kernel.xclbin")
+    return copy
 
 
 def test_a_card_computes_what_the_emulator_computes(project: Project) -> None:

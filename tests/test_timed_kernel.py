@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from aebert.design.config import HardwareConfig
-from aebert.encoder import MATRIX_NAMES
+from aebert.design.work import engine_steps, program_work
 from aebert.errors import AebertError
 from aebert.quantised import QuantisedEncoder
 from aebert.reference import run_encoder
@@ -19,8 +19,7 @@ from aebert.timing.ports import PORTS, PortTiming
 from aebert.timing.pragmas import KernelPragmas, parse_pragmas
 from aebert.timing.result import TimedResult
 from aebert.timing.schedules import estimated_schedules
-from aebert.timing.utilisation import useful_iterations
-from codegen.memory_image import build_memory_image, pack_encoder
+from codegen.memory_image import build_memory_image, pack_encoder, tile_counts
 from codegen.render import TOP
 from codegen.toolchains.emulator import build_emulator
 from codegen.toolchains.timed import configure, last_result, project_pragmas
@@ -33,11 +32,7 @@ CONFIG = HardwareConfig(
     tokens=8, out_lanes=2, in_lanes=8, max_hidden=64, max_ffn=128, max_length=64, max_groups=8, word_bytes=16
 )
 QUANTISED = random_quantised_encoder(random_shape(2, 64, 4, 128), seed=1, density=0.5)
-TILES = {
-    (layer, name): matrix.tiles
-    for layer, matrices in enumerate(pack_encoder(QUANTISED, CONFIG))
-    for name, matrix in zip(MATRIX_NAMES, matrices, strict=True)
-}
+TILES = tile_counts(pack_encoder(QUANTISED, CONFIG))
 FAST_PORTS = dict.fromkeys(PORTS, PortTiming(words_per_cycle=1.0))
 # Compiled without optimisation: compiling takes longer than running.
 OPTIONS = ("-DAEBERT_TIMED", "-O0")
@@ -54,11 +49,19 @@ class Kernel:
         self._accelerator = Accelerator(EmulatorDevice(directory, TOP, OPTIONS), CONFIG, quantised, image)
 
     def run(
-        self, *lengths: int, pragmas: KernelPragmas | None = None, ports: dict[str, PortTiming] | None = None
+        self,
+        *lengths: int,
+        pragmas: KernelPragmas | None = None,
+        ports: dict[str, PortTiming] | None = None,
+        deeper: float = 1.0,
     ) -> TimedResult:
         """Results must be the integer reference's whatever the clocks do."""
         chosen = pragmas or self.pragmas
-        configure(self._library, chosen, estimated_schedules(CONFIG, chosen), ports or FAST_PORTS)
+        schedules = [
+            dataclasses.replace(item, depth=max(item.ii, 1, int(item.depth * deeper)))
+            for item in estimated_schedules(CONFIG, chosen)
+        ]
+        configure(self._library, chosen, schedules, ports or FAST_PORTS)
         residuals = [random_residual(self._quantised.shape, length, seed=length) for length in lengths]
         for residual, output in zip(residuals, self._accelerator.run(residuals), strict=True):
             assert np.array_equal(output, run_encoder(self._quantised, residual))
@@ -66,7 +69,7 @@ class Kernel:
 
     def useful(self, *lengths: int) -> int:
         """Iterations in which the engine multiplies."""
-        return useful_iterations(CONFIG, self._accelerator.program(lengths), TILES)
+        return engine_steps(program_work(CONFIG, self._accelerator.program(lengths), QUANTISED.shape, TILES))
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,16 @@ def test_a_run_counts_cycles_of_every_pass_and_no_fifo_overflows(kernel: Kernel)
 
 def test_the_same_run_takes_the_same_cycles(kernel: Kernel) -> None:
     assert kernel.run(33).checked_cycles() == kernel.run(33).checked_cycles()
+
+
+@pytest.mark.parametrize("deeper", [0.2, 3.0, 8.0])
+def test_the_kernel_neither_deadlocks_nor_goes_wrong_whatever_depths_the_scheduler_finds(
+    kernel: Kernel, deeper: float
+) -> None:
+    for lengths in ((64,), (1,), (8, 13, 20)):
+        result = kernel.run(*lengths, deeper=deeper)
+        assert result.violations == ()
+        assert (result.checked_cycles() > kernel.run(*lengths).checked_cycles()) == (deeper > 1.0)
 
 
 def test_cycles_follow_the_token_groups_not_the_maximum_length(kernel: Kernel) -> None:

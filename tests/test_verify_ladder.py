@@ -96,7 +96,7 @@ def test_another_model_in_the_project_is_refused(project: Path, tiny_models: dic
     weights = bytearray((project / "model" / "model.safetensors").read_bytes())
     weights[-2] ^= 0x01
     (project / "model" / "model.safetensors").write_bytes(weights)
-    with pytest.raises(AebertError, match="not the subnet that the project was generated from|NaN|infinite"):
+    with pytest.raises(AebertError, match=r"not the subnet that the project was generated from|NaN|infinite"):
         _verify(project)
 
 

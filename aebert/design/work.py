@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from aebert.design.config import HardwareConfig
 from aebert.design.program import Pass, PassKind, Program
-from aebert.encoder import MatrixName
+from aebert.encoder import EncoderShape, MatrixName
 
 TileCounts = Mapping[tuple[int, MatrixName], int]
 
 
 @dataclass(frozen=True)
 class PassWork:
-    """``engine_steps``: iterations of the engine's loop that compute, one cycle each at II=1, stalls not included.
+    """``engine_steps``: iterations of the engine's loop that multiply, one cycle each at II=1, stalls not included.
 
     ``macs``: multiply-accumulates of the pass for its real tokens and stored tiles; ``dense_macs``: those of the
     unpruned matrix.
@@ -27,24 +27,26 @@ class PassWork:
 
 
 def program_work(
-    config: HardwareConfig, program: Program, tiles: TileCounts, inputs: Mapping[MatrixName, int]
+    config: HardwareConfig, program: Program, shape: EncoderShape, tiles: TileCounts
 ) -> tuple[PassWork, ...]:
-    """The work of every pass that uses the engine.
-
-    ``tiles`` has the stored weight tiles of each (layer, matrix), ``inputs`` the input channels of each matrix.
-    """
+    """The work of every pass that uses the engine. ``tiles`` has the stored weight tiles of each (layer, matrix)."""
     tokens = sum(program.lengths)
     lanes = config.out_lanes * config.in_lanes
     work = []
     for step in program.passes:
         if step.matrix is not None:
             count = tiles[step.layer, step.matrix]
-            dense = step.outputs * inputs[step.matrix] * tokens
+            inputs = shape.ffn if step.matrix == "ffn_out" else shape.hidden
+            dense = step.outputs * inputs * tokens
             work.append(PassWork(step, count * step.group_count, count * lanes * tokens, dense))
         elif step.kind in (PassKind.SCORES, PassKind.CONTEXT):
-            steps = step.tiles * step.outputs // config.out_lanes * step.group_count
+            steps = step.outputs // config.out_lanes * step.tiles * step.group_count
             # Both products of attention are head size x keys for each query.
-            head = step.outputs if step.kind is PassKind.CONTEXT else step.tiles * config.in_lanes
-            macs = head * step.length * step.length
+            macs = shape.head_size * step.length * step.length
             work.append(PassWork(step, steps, macs, macs))
     return tuple(work)
+
+
+def engine_steps(work: tuple[PassWork, ...]) -> int:
+    """Cycles in which the lanes are busy, all passes together."""
+    return sum(item.engine_steps for item in work)

@@ -1,8 +1,9 @@
 """Latency of the operators that the kernel's loops are made of, at 300 MHz on UltraScale+.
 
-Every figure comes from the BindNode entries and operator module names of real Vitis HLS reports (2020.1 to 2024.1);
-benchmarks/operator_latencies.py prints them from the files. ``latency_cycles`` as HLS counts it: 0 means that the
-result is ready in the cycle of the inputs and can share it with further operators.
+Operators: BindNode entries and module names of real Vitis HLS reports (2020.1 to 2024.1), which
+benchmarks/operator_latencies.py prints from the files. Memories: the device's user guide. FIFO ends: one register each.
+``latency_cycles`` as HLS counts it: 0 means that the result is ready in the cycle of the inputs and can share it with
+further operators.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ OPERATORS: dict[OperatorName, Operator] = {
         Operator(
             "cascade", 1, 1, "BindNode add (dsp_slice): mac_muladd adds in the multiplier's slice, one stage each"
         ),
-        Operator("wide_multiply", 4, 2, "module names mul_49ns_44ns_93_5_1, mul_50ns_50ns_100_5_1: 5 stages"),
+        Operator("wide_multiply", 4, 2, "modules mul_50ns_50ns_100_5_1: 5 stages; DSPs: 32 x 17 bits in 27 x 18"),
         Operator("divide_32", 35, 0, "module names udiv_32s_8ns_9_36_1: 36 stages; udiv_24s_13ns_8_28_1: bits + 4"),
         Operator("table", 2, 0, "block RAM with its output register (UG573: DOA_REG)"),
         Operator("memory_read", 2, 0, "block RAM or UltraRAM with its output register (UG573: DOA_REG, OREG)"),

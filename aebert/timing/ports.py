@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from aebert.boards import Board
 from aebert.design.config import HardwareConfig
 
-# First-word latency that the generated interface states (INTERFACE ... latency = 64), in kernel cycles: 213 ns at
-# 300 MHz. Measured random read latencies of Alveo DDR4 and HBM through the shell are of this order (Shuhai, FCCM 2020).
+# Assumption: the first-word latency that the generated interface states (INTERFACE ... latency = 64), in kernel cycles;
+# 213 ns at 300 MHz. Bursts are requested ahead, so it is paid once per sequence of bursts.
 READ_LATENCY_CYCLES = 64
-# What a DDR4 bank loses between two bursts to turn-around and row activation, in cycles of the kernel clock.
+# Assumption: what a DDR4 bank loses between two bursts to turn-around and row activation, in kernel cycles.
 BURST_GAP_CYCLES = 4
 BURST_BYTES = 4096  # AXI's page: the longest burst
 OUTSTANDING_BURSTS = 16

@@ -10,6 +10,18 @@ from host.report.data import MAPPED_MATRIX, ReportData
 
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 PASS_ORDER = ("query", "key", "value", "scores", "context", "attention_output", "ffn_in", "ffn_out")
+# Processes whose outermost loop runs over the passes; the others walk memory.
+PASS_PROCESSES = (
+    "read_parameters",
+    "read_input",
+    "engine",
+    "requantise",
+    "row_maximum",
+    "exponentials",
+    "reciprocals",
+    "layer_norm",
+    "write_output",
+)
 NARROW_MARGIN = {"l": 60, "r": 10, "t": 10, "b": 50}
 
 
@@ -101,3 +113,58 @@ def pass_work(data: ReportData) -> go.Figure:
     figure.update_yaxes(gridcolor="rgba(128,128,128,0.3)")
     figure.update_xaxes(dtick=1)
     return _layout(figure, 360, "layer", "engine steps")
+
+
+def timeline(data: ReportData) -> go.Figure:
+    """Gantt chart: which pass each process works on, in cycles."""
+    passes = data.timed.program.passes
+    processes = [process for process in data.timed.result.processes if process.name in PASS_PROCESSES]
+    figure = go.Figure()
+    for name, colour in zip(PASS_ORDER, OKABE_ITO, strict=True):
+        bars = [
+            (process.name, interval)
+            for process in processes
+            for interval in process.intervals
+            if interval.iteration >= 0 and passes[interval.iteration].name == name
+        ]
+        figure.add_bar(
+            name=name,
+            orientation="h",
+            y=[process for process, _ in bars],
+            base=[interval.start for _, interval in bars],
+            x=[interval.cycles for _, interval in bars],
+            customdata=[
+                [passes[i.iteration].layer, i.busy, i.starved, i.stalled, i.memory, i.idle, i.end] for _, i in bars
+            ],
+            marker={"color": colour, "line": {"width": 0}},
+            hovertemplate=(
+                f"%{{y}}: {name}, layer %{{customdata[0]}}<br>cycles %{{base}} to %{{customdata[6]}}"
+                "<br>busy %{customdata[1]}, starved %{customdata[2]}, stalled %{customdata[3]}, "
+                "memory %{customdata[4]}, idle %{customdata[5]}<extra></extra>"
+            ),
+        )
+    figure.update_layout(barmode="overlay", bargap=0.25)
+    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=[p.name for p in processes])
+    # The first layer fills the view; zoom out (double click) for the rest.
+    first_layer = [i.end for p in processes for i in p.intervals if i.iteration >= 0 and passes[i.iteration].layer == 0]
+    figure.update_xaxes(range=[0, max(first_layer, default=1)])
+    return _layout(figure, 80 + 34 * len(processes), "cycle", "")
+
+
+def process_shares(data: ReportData) -> go.Figure:
+    """How each process spent its cycles."""
+    figure = go.Figure()
+    processes = data.timed.result.processes
+    for kind, colour in zip(("busy", "idle", "starved", "stalled", "memory"), OKABE_ITO, strict=False):
+        figure.add_bar(
+            name=kind,
+            orientation="h",
+            y=[process.name for process in processes],
+            x=[getattr(process, kind) / max(process.end, 1) for process in processes],
+            marker_color=colour,
+            hovertemplate=f"%{{y}}: {kind} %{{x:.1%}}<extra></extra>",
+        )
+    figure.update_layout(barmode="stack")
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(tickformat=".0%", range=[0, 1])
+    return _layout(figure, 80 + 30 * len(processes), "share of its cycles", "")

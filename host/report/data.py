@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aebert.design.program import build_program
-from aebert.design.work import PassWork, program_work
+from aebert.design.work import PassWork
 from aebert.encoder import MATRIX_NAMES, MatrixName
 from aebert.quantised import QuantisedEncoder
 from codegen.memory_image import pack_encoder
 from codegen.packing import PackedMatrix
 from codegen.project import Project
+from host.timed_run import TimedRun, time_project
 from host.verify.ladder import Verification
 
 MAPPED_MATRIX: MatrixName = "ffn_in"
@@ -44,6 +44,7 @@ class ReportData:
 
     project: Project
     verification: Verification
+    timed: TimedRun
     sparsity: npt.NDArray[np.float64]
     stored: npt.NDArray[np.float64]
     tile_map: npt.NDArray[np.bool_]
@@ -70,21 +71,17 @@ class ReportData:
 
 
 def collect(project: Project, verification: Verification) -> ReportData:
-    """Everything the report needs; reads the project's folder once."""
+    """Everything the report needs; runs the timed emulation once, on the design's longest sequence."""
     config = project.manifest.config
     quantised = project.quantised
     packed = pack_encoder(quantised, config)
     length = min(config.max_length, quantised.shape.max_positions)
-    tiles = {
-        (number, name): matrix.tiles
-        for number, layer in enumerate(packed)
-        for name, matrix in zip(MATRIX_NAMES, layer, strict=True)
-    }
-    inputs: dict[MatrixName, int] = {name: quantised.layers[0].matrix(name).weight.shape[1] for name in MATRIX_NAMES}
-    work = program_work(config, build_program(config, quantised, [length]), tiles, inputs)
+    timed = time_project(project, [length])
+    mapped_inputs = quantised.layers[0].matrix(MAPPED_MATRIX).weight.shape[1]
     return ReportData(
         project=project,
         verification=verification,
+        timed=timed,
         sparsity=_per_matrix(quantised, lambda weight: 1.0 - np.count_nonzero(weight) / weight.size),
         stored=np.array(
             [
@@ -95,8 +92,8 @@ def collect(project: Project, verification: Verification) -> ReportData:
                 for layer, row in zip(quantised.layers, packed, strict=True)
             ]
         ),
-        tile_map=_tile_map(packed[0][MATRIX_NAMES.index(MAPPED_MATRIX)], inputs[MAPPED_MATRIX]),
-        work=_by_layer(work, len(quantised.layers)),
+        tile_map=_tile_map(packed[0][MATRIX_NAMES.index(MAPPED_MATRIX)], mapped_inputs),
+        work=_by_layer(timed.work, len(quantised.layers)),
         length=length,
         files=tuple(
             ProjectFile(name, (project.directory / name).stat().st_size)

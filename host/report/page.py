@@ -61,6 +61,18 @@ def render_report(data: ReportData) -> str:
             f"the packed tiles for {data.length} tokens.",
             charts.pass_work(data),
         ),
+        _chart(
+            "timeline",
+            "Timeline of the accelerator",
+            "Timed emulation: what each process works on, layer 0 in view (drag to zoom, double click for all layers).",
+            charts.timeline(data),
+        ),
+        _chart(
+            "shares",
+            "Busy, waiting",
+            "Timed emulation: busy; idle (polled in vain); starved by an empty FIFO; stalled by a full one; memory.",
+            charts.process_shares(data),
+        ),
     ]
     template = environment().get_template("report/report.html.j2")
     return template.render(
