@@ -11,28 +11,21 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from aebert.boards import load_board
 from aebert.design.config import HardwareConfig
-from aebert.design.design import Design
 from aebert.design.work import engine_steps, program_work
 from aebert.encoder import EncoderShape
-from aebert.quantised import QuantisedEncoder, QuantisedLinear
+from aebert.quantised import QuantisedEncoder
 from aebert.reference import run_encoder
-from aebert.timing.ports import port_timings
-from aebert.timing.schedules import estimated_schedules
 from benchmarks.machine import machine_line
+from benchmarks.timed import bank_balanced, timed_device
 from codegen.memory_image import build_memory_image, pack_encoder, tile_counts
-from codegen.placement import place_compute_units, port_traffic
-from codegen.render import TOP, kernel_files
-from codegen.toolchains.timed import project_pragmas
 from host.accelerator import Accelerator
-from host.timed_emulator import TimedEmulatorDevice
 from tests.support.random_quantised import random_quantised_encoder, random_residual
 
 BOARD = "u200"
@@ -87,15 +80,9 @@ def _measure(name: str, dense: QuantisedEncoder, directory: Path, lengths: list[
         max_length=MAX_LENGTH,
         max_groups=MAX_LENGTH // pattern.tokens,
     )
-    board = load_board(BOARD)
-    for file, text in kernel_files(config, Design(config, board, CLOCK_MHZ).buffers).items():
-        (directory / file).parent.mkdir(parents=True, exist_ok=True)
-        (directory / file).write_text(text)
-    banks = dict(place_compute_units(config, board, 1)[0].banks)
-    ports = port_timings(config, board, CLOCK_MHZ, banks, port_traffic(config))
-    device = TimedEmulatorDevice(directory, TOP, estimated_schedules(config, project_pragmas(directory)), ports)
+    device = timed_device(directory, config, load_board(BOARD), CLOCK_MHZ)
     for ratio in RATIOS:
-        pruned = _pruned(dense, config, ratio, block=pattern.block)
+        pruned = bank_balanced(dense, config, ratio, block=pattern.block)
         tiles = tile_counts(pack_encoder(pruned, config))
         accelerator = Accelerator(device, config, pruned, build_memory_image(pruned, config))
         for length in lengths:
@@ -113,42 +100,6 @@ def _measure(name: str, dense: QuantisedEncoder, directory: Path, lengths: list[
                 f"{cycles / CLOCK_MHZ / 1e3 / pruned.shape.layers:10.3f} {waits:12.1%} {len(result.violations):12}",
                 flush=True,
             )
-
-
-def _pruned(dense: QuantisedEncoder, config: HardwareConfig, ratio: float, *, block: bool) -> QuantisedEncoder:
-    """The same number of vectors in every bank of every row group, at random places."""
-    random = np.random.default_rng(2)
-
-    def prune(linear: QuantisedLinear) -> QuantisedLinear:
-        return replace(linear, weight=_masked(linear.weight, config, ratio, random, block=block))
-
-    layers = [
-        replace(
-            layer,
-            query=prune(layer.query),
-            key=prune(layer.key),
-            value=prune(layer.value),
-            attention_output=prune(layer.attention_output),
-            ffn_in=prune(layer.ffn_in),
-            ffn_out=prune(layer.ffn_out),
-        )
-        for layer in dense.layers
-    ]
-    return replace(dense, layers=tuple(layers))
-
-
-def _masked(
-    weight: npt.NDArray[np.int8], config: HardwareConfig, ratio: float, random: np.random.Generator, *, block: bool
-) -> npt.NDArray[np.int8]:
-    outputs, inputs = weight.shape
-    groups, rows = outputs // config.out_lanes, inputs // config.in_lanes
-    order = random.random((groups, rows, 1 if block else config.in_lanes)).argsort(axis=1)
-    kept = np.broadcast_to(order < round(rows * (1 - ratio)), (groups, rows, config.in_lanes)).reshape(groups, inputs)
-    # Kept weights are not zero, so that no vector vanishes by chance.
-    result: npt.NDArray[np.int8] = np.where(
-        np.repeat(kept, config.out_lanes, axis=0), np.where(weight == 0, 1, weight), 0
-    ).astype(np.int8)
-    return result
 
 
 if __name__ == "__main__":

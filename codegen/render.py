@@ -10,9 +10,12 @@ import jinja2
 
 from aebert.design.buffers import BoundBuffer
 from aebert.design.config import (
+    BURST_BYTES,
     HELD_SCORES_SLACK,
+    OUTSTANDING_BURSTS,
     PARAMETER_BYTES,
     PASS_BYTES,
+    PORT_LATENCY_CYCLES,
     PROBABILITY_SLOTS,
     SETTLE_ITERATIONS,
     HardwareConfig,
@@ -127,7 +130,7 @@ def initiation_intervals(config: HardwareConfig) -> InitiationIntervals:
 def ports(config: HardwareConfig) -> tuple[Port, ...]:
     """The kernel's memory ports. Bursts are at least 1 KiB and stay inside AXI's 4 KiB page."""
     trips = trip_counts(config)
-    burst = 4096 // config.word_bytes
+    burst = BURST_BYTES // config.word_bytes
     # Golden vectors may store every pass: the load, six matmuls, the context and every head's probabilities.
     heads = max(config.max_hidden // config.in_lanes, 1)
     stored_vectors = MAX_LAYERS * (7 * trips.norm_vectors + trips.vectors + heads * trips.score_vectors)
@@ -155,6 +158,8 @@ def kernel_files(config: HardwareConfig, buffers: tuple[BoundBuffer, ...]) -> di
         "top": TOP,
         "bindings": {bound.buffer.name: bound.primitive for bound in buffers},
         "ports": ports(config),
+        "port_latency": PORT_LATENCY_CYCLES,
+        "outstanding": OUTSTANDING_BURSTS,
         "tripcount": trip_counts(config),
         "tables": {
             "exp": exp_table().tolist(),

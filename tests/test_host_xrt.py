@@ -46,16 +46,16 @@ def test_a_card_computes_what_the_emulator_computes(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "error", "message"),
+    ("fault", "deadline_s", "error", "message"),
     [
-        (Fault("hang"), DeadlineExceededError, "the kernel was not done within 0.5 s; 'xbutil reset'"),
-        (Fault("die"), DeviceFault, "the kernel ended with .*ERROR"),
+        (Fault("hang"), 0.5, DeadlineExceededError, "the kernel was not done within 0.5 s; 'xbutil reset'"),
+        (Fault("die"), 30.0, DeviceFault, "the kernel ended with .*ERROR"),
     ],
 )
 def test_a_card_that_hangs_or_fails_is_named(
-    project: Project, fault: Fault, error: type[DeviceFault], message: str
+    project: Project, fault: Fault, deadline_s: float, error: type[DeviceFault], message: str
 ) -> None:
-    with open_accelerator(project, "xrt:0", deadline_s=0.5) as accelerator:
+    with open_accelerator(project, "xrt:0", deadline_s=deadline_s) as accelerator:
         emulated_pyxrt.device.last.inject(fault)
         with pytest.raises(error, match=f"xrt:0: {message}"):
             accelerator.run([np.ones((3, 32), np.int16)])

@@ -30,6 +30,7 @@ def project(tmp_path: Path) -> Path:
         path = tmp_path / "project" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    (tmp_path / "project" / "manifest.json").write_text("{}")
     return tmp_path / "project"
 
 
@@ -107,7 +108,7 @@ def test_synthesis_is_not_repeated_until_a_source_changes(project: Path, install
 
 
 def test_a_link_synthesises_first_and_reports_the_clock(project: Path, install: Install) -> None:
-    install("v++", "vitis_hls")
+    install("v++", "vitis_hls", "xclbinutil")
     heard: list[str] = []
     run = run_vpp(project, progress=heard.append)
     assert run.product == Path("build/aebert_kernel.hw.xclbin")
@@ -118,7 +119,7 @@ def test_a_link_synthesises_first_and_reports_the_clock(project: Path, install: 
 
 
 def test_a_link_for_hardware_emulation_has_its_own_product_and_no_clock(project: Path, install: Install) -> None:
-    install("v++", "vitis_hls")
+    install("v++", "vitis_hls", "xclbinutil")
     run = run_vpp(project, target="hw_emu")
     assert run.product == Path("build/aebert_kernel.hw_emu.xclbin")
     assert run.reports == ()
@@ -187,7 +188,7 @@ def test_ctrl_c_leaves_no_process_behind(
 
 
 def test_a_board_that_vivado_builds_is_not_linked(project: Path, install: Install) -> None:
-    install("v++", "vitis_hls")
+    install("v++", "vitis_hls", "xclbinutil")
     (project / "link.cfg").unlink()
     with pytest.raises(AebertError, match=r"has no link\.cfg"):
         run_vpp(project)

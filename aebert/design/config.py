@@ -10,6 +10,13 @@ from aebert.numerics import MAX_HIDDEN, MAX_TOKENS
 
 PARAMETER_BYTES = 16
 PASS_BYTES = 64
+# Every AXI port: bursts of AXI's 4 KiB page, and how many of them are requested ahead. Four cover 128 cycles of latency
+# at 64 bytes per cycle twice over; each costs block RAM in the port's adapter.
+BURST_BYTES = 4096
+OUTSTANDING_BURSTS = 4
+# Assumption: cycles from a request to its first word, 213 ns at 300 MHz. Paid once per sequence of bursts.
+PORT_LATENCY_CYCLES = 64
+MAX_OPERAND_ROWS = 65536  # a write-back's address has 16 bits
 
 
 @dataclass(frozen=True)
@@ -66,13 +73,14 @@ class HardwareConfig:
             (value >= 1 and value & (value - 1) == 0, f"{name} = {value} must be a power of two")
             for name, value in powers.items()
         ]
-        if self.dsp not in DSP_PACKING:
-            return [(False, f"dsp = {self.dsp!r} must be one of {', '.join(DSP_PACKING)}")]
+        rules.append((self.dsp in DSP_PACKING, f"dsp = {self.dsp!r} must be one of {', '.join(DSP_PACKING)}"))
+        rules.append((self.word_bytes in (16, 32, 64), f"word_bytes = {self.word_bytes} must be 16, 32 or 64"))
+        if not all(rule for rule, _ in rules):
+            return rules  # the others divide by these
         tile_bytes = self.out_lanes * self.in_lanes
         chain = self.packing.chain
         return [
             *rules,
-            (self.word_bytes in (16, 32, 64), f"word_bytes = {self.word_bytes} must be 16, 32 or 64"),
             (self.tokens <= 128, f"tokens = {self.tokens} must be at most 128 (a stream carries 32 bits of each)"),
             (
                 self.tokens >= max(self.in_lanes, self.out_lanes, 2),
@@ -109,6 +117,10 @@ class HardwareConfig:
             (
                 self.max_groups >= self.length_groups,
                 f"max_groups = {self.max_groups} must hold one sequence ({self.length_groups})",
+            ),
+            (
+                operand_layout(self).group_depth * self.max_groups <= MAX_OPERAND_ROWS,
+                f"more than {MAX_OPERAND_ROWS} operand rows; use more tokens, more in_lanes or a shorter length",
             ),
             (min(self.tile_fifo, self.parameter_fifo, self.sums_fifo) >= 2, "FIFO depths must be at least 2"),
         ]

@@ -20,8 +20,6 @@ from aebert.errors import AebertError
 POWERS = tuple(2**n for n in range(8))
 WORD_BYTES = (16, 32, 64)
 DEFAULT_LENGTHS = (128, 64, 32)
-# A write-back's address has 16 bits (templates/kernel/config.h.j2).
-MAX_OPERAND_ROWS = 65536
 # Designs this close to the fastest count as equally fast. Of those the one with most output lanes is chosen (fewer
 # indices to fetch, fewer banks), then the one that takes least of the board.
 EQUALLY_FAST = 1.05
@@ -94,9 +92,6 @@ def _config(
         config.check_fits(shape)
     except AebertError as error:
         return str(error)
-    rows = int(Sizes.of(config).operand_rows[0]) * config.max_groups
-    if rows > MAX_OPERAND_ROWS:
-        return f"{rows} operand rows exceed {MAX_OPERAND_ROWS}; use more tokens, more in_lanes or a shorter length"
     return config
 
 

@@ -239,7 +239,7 @@ class _Builder:
         return replace(step, destination=self._layout.hidden_base, scalars=(epsilon >> 32, shift, epsilon & 0xFFFFFFFF))
 
     def _attention(self, layer: int, weights: QuantisedLayer) -> Iterator[Pass]:
-        """Scores run two heads ahead of the context: a head's softmax hides behind other heads' matmuls, also at the end.
+        """Scores run two heads ahead of the context: one softmax hides behind other heads' matmuls, also at the end.
 
         Scores need queries and keys, the context values too, which are projected last.
         """

@@ -12,6 +12,7 @@ import numpy as np
 
 from aebert.design import operators as op
 from aebert.design.buffers import BoundBuffers
+from aebert.design.config import BURST_BYTES, OUTSTANDING_BURSTS
 from aebert.design.operators import ResourceCount, total
 from aebert.design.sizes import Sizes
 
@@ -20,8 +21,6 @@ SCALED_BITS = 49  # int32 x uint16
 VECTOR_FIFO, COUNT_FIFO, PASS_FIFO, HEADER_FIFO = 16, 32, 4, 2  # depths in templates/kernel/config.h.j2
 PARAMETER_BITS, PASS_BITS = 112, 512
 ADDRESS_BITS = 32
-BURST_BYTES = 4096  # AXI's page
-BURSTS_UNDER_WAY = 4  # per port: 16 KiB cover 128 cycles of latency at 64 bytes per cycle twice over
 
 
 @dataclass(frozen=True)
@@ -229,7 +228,7 @@ def _fifos(sizes: Sizes) -> ResourceCount:
 
 
 def _axi_ports(sizes: Sizes) -> ResourceCount:
-    return op.axi_port(8 * sizes.word_bytes, BURST_BYTES * BURSTS_UNDER_WAY // sizes.word_bytes).times(6)
+    return op.axi_port(8 * sizes.word_bytes, BURST_BYTES * OUTSTANDING_BURSTS // sizes.word_bytes).times(6)
 
 
 # Assumption: loop counters, state machines and addresses of one dataflow process.

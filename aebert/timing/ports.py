@@ -6,15 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aebert.boards import Board
-from aebert.design.config import HardwareConfig
+from aebert.design.config import BURST_BYTES, OUTSTANDING_BURSTS, PORT_LATENCY_CYCLES, HardwareConfig
 
-# Assumption: the first-word latency that the generated interface states (INTERFACE ... latency = 64), in kernel cycles;
-# 213 ns at 300 MHz. Bursts are requested ahead, so it is paid once per sequence of bursts.
-READ_LATENCY_CYCLES = 64
 # Assumption: what a DDR4 bank loses between two bursts to turn-around and row activation, in kernel cycles.
 BURST_GAP_CYCLES = 4
-BURST_BYTES = 4096  # AXI's page: the longest burst
-OUTSTANDING_BURSTS = 16
 SMALLEST_SHARE = 1 / 16
 
 PORTS = ("program", "weights", "indices", "parameters", "input", "output")
@@ -25,7 +20,7 @@ class PortTiming:
     """In cycles of the kernel clock. ``words_per_cycle`` is at most 1; ``gap`` cycles pass between two bursts."""
 
     words_per_cycle: float
-    latency: int = READ_LATENCY_CYCLES
+    latency: int = PORT_LATENCY_CYCLES
     burst_words: int = 64
     gap: int = BURST_GAP_CYCLES
     outstanding: int = OUTSTANDING_BURSTS

@@ -80,9 +80,11 @@ def find_hls() -> str:
 
 
 def find_vpp() -> str:
-    """``v++``. Raises AebertError when it is not on PATH."""
+    """``v++``. Raises AebertError when it, or XRT's xclbinutil that names the design in the bitstream, is missing."""
     if shutil.which("v++"):
-        return "v++"
+        if shutil.which("xclbinutil"):
+            return "v++"
+        raise AebertError("xclbinutil: not on PATH; install XRT and source its setup.sh to name designs in bitstreams")
     raise AebertError(
         "v++: not on PATH; install Vitis with the board's platform and source its settings64.sh to link bitstreams"
     )

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stand-in for vitis_hls, vitis-run and v++: replays small report files that lie beside it. It synthesises nothing.
+"""A stand-in for vitis_hls, vitis-run, v++ and xclbinutil: replays small report files that lie beside it. It synthesises nothing.
 
 Which tool it plays is the name it is called by. STAND_IN_MODE changes how it ends: fail, hang (with a child process
 that would outlive it), silent (no report), malformed (a truncated report).
@@ -38,6 +38,8 @@ def main() -> int:
     if tool == "vitis_hls":
         assert arguments == ["-f", "hls.tcl"], arguments
         steps, work = os.environ["AEBERT_HLS_STEPS"].split(), Path("build/hls/solution")
+    elif tool == "xclbinutil":
+        return add_section(arguments)
     elif "--link" in arguments:
         return link(arguments)
     else:
@@ -47,6 +49,15 @@ def main() -> int:
         work = Path(arguments[arguments.index("--work_dir") + 1]) / "hls"
     for step in steps:
         run(step, work, mode)
+    return 0
+
+
+def add_section(arguments: list[str]) -> int:
+    """Copies the container, after looking at what it would be given."""
+    kind, _, section = arguments[arguments.index("--add-section") + 1].rpartition(":")
+    assert kind == "USER_METADATA:RAW", kind
+    assert Path(section).is_file(), section
+    shutil.copy(arguments[arguments.index("--input") + 1], arguments[arguments.index("--output") + 1])
     return 0
 
 

@@ -1,0 +1,62 @@
+"""A random encoder of some shape on a design, in timed emulation: what several benchmarks need."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from aebert.boards import Board
+from aebert.design.config import HardwareConfig
+from aebert.design.design import Design
+from aebert.encoder import MATRIX_NAMES
+from aebert.quantised import QuantisedEncoder
+from aebert.timing.ports import port_timings
+from aebert.timing.schedules import estimated_schedules
+from codegen.placement import place_compute_units, port_traffic
+from codegen.render import TOP, kernel_files
+from codegen.toolchains.timed import project_pragmas
+from host.timed_emulator import TimedEmulatorDevice
+
+
+def timed_device(directory: Path, config: HardwareConfig, board: Board, clock_mhz: float) -> TimedEmulatorDevice:
+    """The kernel of ``config``, written to ``directory`` and compiled; depths from the operator table."""
+    for file, text in kernel_files(config, Design(config, board, clock_mhz).buffers).items():
+        (directory / file).parent.mkdir(parents=True, exist_ok=True)
+        (directory / file).write_text(text)
+    banks = dict(place_compute_units(config, board, 1)[0].banks)
+    ports = port_timings(config, board, clock_mhz, banks, port_traffic(config))
+    return TimedEmulatorDevice(directory, TOP, estimated_schedules(config, project_pragmas(directory)), ports)
+
+
+def bank_balanced(
+    dense: QuantisedEncoder, config: HardwareConfig, ratio: float, *, block: bool = False
+) -> QuantisedEncoder:
+    """``dense`` with the same number of vectors in every bank of every row group, at random places.
+
+    With ``block`` all banks of a row group keep the same rows, as a block pattern of the lanes' size does.
+    """
+    random = np.random.default_rng(2)
+    layers = []
+    for layer in dense.layers:
+        matrices = {
+            name: replace(linear, weight=_masked(linear.weight, config, ratio, random, block=block))
+            for name, linear in ((name, layer.matrix(name)) for name in MATRIX_NAMES)
+        }
+        layers.append(replace(layer, **matrices))
+    return replace(dense, layers=tuple(layers))
+
+
+def _masked(
+    weight: npt.NDArray[np.int8], config: HardwareConfig, ratio: float, random: np.random.Generator, *, block: bool
+) -> npt.NDArray[np.int8]:
+    outputs, inputs = weight.shape
+    groups, rows = outputs // config.out_lanes, inputs // config.in_lanes
+    order = random.random((groups, rows, 1 if block else config.in_lanes)).argsort(axis=1)
+    kept = np.broadcast_to(order < round(rows * (1 - ratio)), (groups, rows, config.in_lanes)).reshape(groups, inputs)
+    # A kept vector must not be all zero by chance: it would not be stored.
+    filled = np.where(weight == 0, np.int8(1), weight)
+    masked: npt.NDArray[np.int8] = np.where(np.repeat(kept, config.out_lanes, axis=0), filled, np.int8(0))
+    return masked
