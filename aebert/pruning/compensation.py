@@ -20,7 +20,7 @@ from aebert.pruning.patterns import BoolArray, Float64Array
 
 RIDGE = 0.03
 RESIDUAL_TOLERANCE = 3e-3
-MAX_ITERATIONS = 30
+MAX_ITERATIONS = 15
 _TINY = 1e-30
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stand-in for vitis_hls, vitis-run, v++ and xclbinutil: replays small report files that lie beside it. It synthesises nothing.
+"""A stand-in for vitis_hls, vitis-run, v++ and xclbinutil: replays small reports beside it. It synthesises nothing.
 
 Which tool it plays is the name it is called by. STAND_IN_MODE changes how it ends: fail, hang (with a child process
 that would outlive it), silent (no report), malformed (a truncated report).
