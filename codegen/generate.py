@@ -14,7 +14,9 @@ from aebert.design.fit import check_fit
 from aebert.design.program import Stored, build_program
 from aebert.encoder import Encoder, FloatArray
 from aebert.models.host import HostModel
-from aebert.quantisation.quantise import quantise
+from aebert.quantisation.error_report import attribute_error
+from aebert.quantisation.error_sources import error_sources_json
+from aebert.quantisation.quantise import quantise_with_scales
 from aebert.quantised import QuantisedEncoder
 from aebert.reference import to_residual, trace_encoder
 from codegen.golden import GoldenVector, golden_files
@@ -24,6 +26,8 @@ from codegen.project import plan_project
 from codegen.vectors import expected_bytes, input_bytes
 
 SHORT_LENGTH = 17
+# Tokens on which the error is traced to its sources: twelve forward passes of each layer.
+BLAME_TOKENS = 256
 
 # A step of the work and how far it is: (what, done, of).
 Progress = Callable[[str, int, int], None]
@@ -55,12 +59,17 @@ def generate_project(
     check_fit(config, design.board, design.compute_units)
     tokenised = model.tokenise(calibration, max_tokens=min(config.max_length, encoder.shape.max_positions))
     embedded = model.embed_texts(tokenised)
-    result = quantise(encoder, embedded, progress=lambda done, total: progress("quantise", done, total))
+    made = quantise_with_scales(encoder, embedded, progress=lambda done, total: progress("quantise", done, total))
+    result = made.encoder
+    blames = attribute_error(
+        encoder, made, embedded, lambda done, total: progress("attribute error", done, total), BLAME_TOKENS
+    )
     progress("pack", 0, 1)
     image = build_memory_image(result, config)
     progress("pack", 1, 1)
     golden = golden_files(config, image, list(_golden_vectors(config, result, embedded.values.numpy())))
-    return GeneratedProject(plan_project(design, result, image, golden, model.directory), result, image)
+    plan = plan_project(design, result, image, golden, error_sources_json(blames), model.directory)
+    return GeneratedProject(plan, result, image)
 
 
 def _golden_vectors(

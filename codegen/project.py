@@ -14,6 +14,7 @@ import numpy.typing as npt
 from aebert.design.design import Design
 from aebert.errors import AebertError
 from aebert.numerics import NUMERICS_VERSION
+from aebert.quantisation.error_sources import FILE_NAME as ERROR_SOURCES_FILE
 from aebert.quantisation.storage import load_quantised, save_quantised
 from aebert.quantised import QuantisedEncoder
 from codegen.golden import memory_files
@@ -35,11 +36,13 @@ def plan_project(
     quantised: QuantisedEncoder,
     image: MemoryImage,
     golden: Mapping[str, bytes],
+    error_sources: str,
     subnet_directory: Path,
 ) -> BuildPlan:
     """The whole project in memory, deterministic to the byte; the subnet's own files are copied when it is written.
 
-    ``golden`` holds the golden vectors, relative name -> content.
+    ``golden`` holds the golden vectors, relative name -> content; ``error_sources`` is the text of
+    error_sources.json.
     """
     texts = {
         **kernel_files(design.config, design.buffers),
@@ -49,6 +52,7 @@ def plan_project(
     files.update(memory_files(image))
     files.update(golden)
     files.update(_quantised_files(quantised))
+    files[f"{QUANTISED_FOLDER}/{ERROR_SOURCES_FILE}"] = error_sources.encode()
     files.update(
         {
             f"{MODEL_FOLDER}/{path.relative_to(subnet_directory).as_posix()}": path

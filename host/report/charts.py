@@ -96,6 +96,27 @@ def layer_error(data: ReportData) -> go.Figure:
     return _layout(figure, 320, "layer", "relative error of hidden states")
 
 
+def error_sources(data: ReportData) -> go.Figure:
+    """Relative error that each quantiser alone adds to a layer's output."""
+    names = list(data.error_sources[0])
+    errors = [[layer[name] for name in names] for layer in data.error_sources]
+    figure = go.Figure(
+        go.Heatmap(
+            z=errors,
+            x=names,
+            y=[f"layer {number}" for number in range(len(errors))],
+            text=[[f"{error:.3f}" for error in row] for row in errors],
+            texttemplate="%{text}",
+            hovertemplate="%{y}, %{x}: relative error %{z:.4f}<extra></extra>",
+            colorscale="Cividis",
+            zmin=0,
+            colorbar={"title": "error"},
+        )
+    )
+    figure.update_yaxes(autorange="reversed")
+    return _layout(figure, 150 + 34 * len(errors), "", "")
+
+
 def pass_work(data: ReportData) -> go.Figure:
     """Engine steps of each pass, stacked by layer."""
     figure = go.Figure()

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from aebert.design.work import PassWork
 from aebert.encoder import MATRIX_NAMES, MatrixName
+from aebert.quantisation.error_sources import FILE_NAME, read_error_sources
 from aebert.quantised import QuantisedEncoder
 from codegen.memory_image import pack_encoder
 from codegen.packing import PackedMatrix
-from codegen.project import Project
+from codegen.project import QUANTISED_FOLDER, Project
 from host.timed_run import TimedRun, time_project
 from host.verify.ladder import Verification
 
@@ -45,6 +46,7 @@ class ReportData:
     project: Project
     verification: Verification
     timed: TimedRun
+    error_sources: tuple[dict[str, float], ...]
     sparsity: npt.NDArray[np.float64]
     stored: npt.NDArray[np.float64]
     tile_map: npt.NDArray[np.bool_]
@@ -82,6 +84,7 @@ def collect(project: Project, verification: Verification) -> ReportData:
         project=project,
         verification=verification,
         timed=timed,
+        error_sources=read_error_sources(project.directory / QUANTISED_FOLDER / FILE_NAME),
         sparsity=_per_matrix(quantised, lambda weight: 1.0 - np.count_nonzero(weight) / weight.size),
         stored=np.array(
             [

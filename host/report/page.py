@@ -42,6 +42,12 @@ def render_report(data: ReportData) -> str:
             charts.layer_error(data),
         ),
         _chart(
+            "error-sources",
+            "Where the error comes from",
+            "Relative error of a layer's output on exact fp32 inputs, all quantisers together and each one alone.",
+            charts.error_sources(data),
+        ),
+        _chart(
             "sparsity",
             "Sparsity per matrix",
             "Zero weights over all weights, counted in the quantised matrices.",
