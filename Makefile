@@ -38,8 +38,8 @@ format: $(DEV)
 	@$(BIN)/ruff format .
 
 $(READY): pyproject.toml setup.py
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-	  { echo "make: $(PYTHON) must be Python 3.10 or later; choose one with PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' || \
+	  { echo "make: $(PYTHON) must be Python 3.10 to 3.12; choose one with PYTHON=..." >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "make: $(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 2; }
 	@command -v $(or $(CXX),g++) >/dev/null || \

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,14 +95,14 @@ def _end_late(process: subprocess.Popen[str], too_long: threading.Event) -> None
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Asks the process group to end, and ends it when it does not."""
+    """Asks the process group to end, ends it when it does not, and waits until the last of its members is gone."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            return
         deadline = time.monotonic() + GRACE_S
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                break
-            time.sleep(0.02)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+            while time.monotonic() < deadline:
+                process.poll()  # a leader that nobody waited for would stay a member
+                os.killpg(process.pid, 0)
+                time.sleep(0.02)
+            continue
+        return
