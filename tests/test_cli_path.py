@@ -120,6 +120,20 @@ def test_bad_input_is_one_line_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_sizes_come_from_an_exploration(
+    subnet: Path, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    design = tmp_path / "design.toml"
+    assert main(["explore", str(subnet), "--board", "kv260", "--length", "32", "-o", str(design)]) == 0
+    arguments = ["generate", str(subnet), "--config", str(design), "-o", str(tmp_path / "p"), "--text", str(text)]
+    assert main([*arguments, "--board", "kv260"]) == 0
+    assert json.loads((tmp_path / "p" / "manifest.json").read_text())["board"] == "kv260"
+    assert main([*arguments, "--board", "u200", "--force"]) == 2
+    assert "field 'board' is kv260, not u200" in capsys.readouterr().err
+    assert main([*arguments, "--board", "kv260", "--tokens", "8", "--force"]) == 2
+    assert "leave the size options out" in capsys.readouterr().err
+
+
 def test_a_design_that_overflows_a_board_says_which_resource_and_by_how_much(
     subnet: Path, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

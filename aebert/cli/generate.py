@@ -10,6 +10,7 @@ import click
 
 from aebert.cli.output import current_output
 from aebert.cli.progress import step_progress
+from aebert.errors import AebertError
 
 if TYPE_CHECKING:
     from aebert.encoder import Encoder
@@ -25,12 +26,11 @@ if TYPE_CHECKING:
 @click.option("--in-lanes", type=int, help="Inputs of a weight tile (BK), one from each bank.")
 @click.option("--max-seq", type=int, help="Longest sequence in tokens [default: 128, 64 or 32, as fits].")
 @click.option("--max-tokens", type=int, help="Tokens of one launch, all its sequences together [default: --max-seq].")
+@click.option("--config", "design_file", type=click.Path(path_type=Path), help="Sizes from 'aebert explore -o FILE'.")
 @click.option("--clock-mhz", type=click.FloatRange(min=0, min_open=True), help="Target clock [default: the board's].")
 @click.option(
     "--compute-units",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
     help="Copies of the kernel in the bitstream.",
 )
 @click.option("--text", type=click.Path(path_type=Path), help="Calibration text, one sentence or pair per line.")
@@ -44,8 +44,9 @@ def command(
     in_lanes: int | None,
     max_seq: int | None,
     max_tokens: int | None,
+    design_file: Path | None,
     clock_mhz: float | None,
-    compute_units: int,
+    compute_units: int | None,
     text: Path | None,
     force: bool,
 ) -> None:
@@ -60,6 +61,7 @@ def command(
     from aebert.cli.texts import calibration_texts
     from aebert.design.defaults import GivenSizes
     from aebert.design.design import Design
+    from aebert.design.design_file import read_design_file
     from aebert.design.subnet_config import config_for_subnet
     from aebert.models.host import load_host_model
     from aebert.output_directory import check_replaceable
@@ -71,8 +73,18 @@ def command(
     loaded_board = load_board(board)
     encoder, pattern = _read(subnet)
     given = GivenSizes(tokens, out_lanes, in_lanes, max_tokens)
-    config = config_for_subnet(loaded_board, encoder.shape, pattern, max_seq, given, compute_units)
-    design = Design(config, loaded_board, clock_mhz or loaded_board.clock_mhz, compute_units)
+    if design_file is None:
+        units = compute_units or 1
+        config = config_for_subnet(loaded_board, encoder.shape, pattern, max_seq, given, units)
+        design = Design(config, loaded_board, clock_mhz or loaded_board.clock_mhz, units)
+    else:
+        if given != GivenSizes() or max_seq is not None:
+            raise AebertError("--config: holds the sizes already; leave the size options out")
+        chosen = read_design_file(design_file)
+        if load_board(chosen.board).name != loaded_board.name:
+            raise AebertError(f"{design_file}: field 'board' is {chosen.board}, not {board}; explore that board")
+        config = chosen.config
+        design = Design(config, loaded_board, clock_mhz or chosen.clock_mhz, compute_units or chosen.compute_units)
     with step_progress(output) as progress:
         generated = generate_project(encoder, load_host_model(subnet), design, calibration_texts(text), progress)
         generated.plan.extract(directory, force=force)
