@@ -82,7 +82,9 @@ def command(
             moments = output.track(iterate_moments(encoder, states), "pruning layers", encoder.shape.layers)
             pruned = prune_encoder(encoder, parsed, ratios, check_saliency(saliency), moments, compensate)
     compensation = "refined" if refine else "least-squares" if compensate else "none"
-    record = make_record(pruned.encoder, encoder.digest, str(parsed), saliency, compensation, seed, {})
+    # Refinement chooses masks by the error they leave, not by a saliency.
+    criterion = "reconstruction" if refine else saliency
+    record = make_record(pruned.encoder, encoder.digest, str(parsed), criterion, compensation, seed, {})
     write_subnet(model, directory, pruned.encoder, record, force)
     output.result(f"overall ratio {record.overall_ratio:.6f}, pattern {record.pattern}, digest {record.digest[:12]}")
     folder = shlex.quote(str(directory))

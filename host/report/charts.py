@@ -157,7 +157,12 @@ def timeline(data: ReportData) -> go.Figure:
             customdata=[
                 [passes[i.iteration].layer, i.busy, i.starved, i.stalled, i.memory, i.idle, i.end] for _, i in bars
             ],
-            marker={"color": colour, "line": {"width": 0}},
+            marker={
+                "color": colour,
+                "line": {"width": 0},
+                # Pale where the process mostly waits.
+                "opacity": [0.12 + 0.88 * interval.busy / max(interval.cycles, 1) for _, interval in bars],
+            },
             hovertemplate=(
                 f"%{{y}}: {name}, layer %{{customdata[0]}}<br>cycles %{{base}} to %{{customdata[6]}}"
                 "<br>busy %{customdata[1]}, starved %{customdata[2]}, stalled %{customdata[3]}, "
