@@ -13,12 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from aebert.cli.main import main
 from aebert.errors import AebertError
 from aebert.hls_reports.model import CosimReport, CsynthReport, LinkLog
 from aebert.records.from_reports import ImportContext
+from codegen.project import load_project
 from codegen.toolchains.process import run_logged
 from codegen.toolchains.vitis import run_vitis_hls, run_vpp
 from codegen.toolchains.vitis_log import progress_of
+from host.timed_run import time_project
+from tests.support.projects import write_tiny_project
 from tests.support.small_project import small_project_text
 
 STAND_IN = Path(__file__).parent / "support" / "stand_ins" / "vitis_stand_in.py"
@@ -218,3 +222,27 @@ def test_what_a_command_prints_is_kept_whole(tmp_path: Path) -> None:
 def test_lines_that_mark_no_progress_are_passed_over() -> None:
     assert progress_of("INFO: [HLS 200-10] For user 'someone' on host 'somewhere'") is None
     assert progress_of("aebert: step csynth") == "csynth"
+
+
+def test_build_compares_the_synthesised_loops_with_the_estimate_and_keeps_the_facts(
+    tiny_models: dict[str, Path],
+    tmp_path: Path,
+    install: Install,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = write_tiny_project(tiny_models["bert"], tmp_path / "tiny")
+    install("vitis_hls")
+    database = f"sqlite:///{tmp_path / 'runs.sqlite'}"
+    assert main(["build", str(project), "--tool", "vitis_hls", "--store", "--database", database]) == 0
+    printed = capsys.readouterr()
+    (steps,) = [line.split() for line in printed.out.splitlines() if line.startswith("engine.Steps")]
+    assert (steps[2], steps[4]) == ("1", "18")
+    assert "stored" in printed.err
+    assert main(["runs", "list", "--database", database]) == 0
+    assert "csynth" in capsys.readouterr().out
+    # Timed emulation takes the loop's depth from the report from now on. (It needs the compiler again.)
+    monkeypatch.undo()
+    schedules = {schedule.loop: schedule for schedule in time_project(load_project(project), [8]).schedules}
+    assert (schedules["engine.Steps"].source, schedules["engine.Steps"].depth) == ("csynth", 18)
+    assert schedules["requantise.Vectors"].source == "operator table"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from aebert.design.config import HardwareConfig
 from aebert.errors import AebertError
-from aebert.hls_reports.model import CsynthReport, Loop
 from aebert.timing.operators import OperatorName, path_cycles
 from aebert.timing.pragmas import KernelPragmas
+
+if TYPE_CHECKING:
+    from aebert.hls_reports.model import CsynthReport, Loop
 
 ScheduleSource = Literal["csynth", "operator table"]
 

@@ -183,6 +183,11 @@ def _make(makefile: Path, arguments: tuple[str, ...], name: str, limit_s: float,
     )
 
 
+def synthesised_reports(project: Path) -> list[CollectedReport]:
+    """The reports of C synthesis that lie in ``project``, if it has been synthesised."""
+    return _parse(project, _CSYNTH_REPORTS)
+
+
 def _step_reports(project: Path, step: HlsStep) -> list[CollectedReport]:
     patterns = {"csynth": _CSYNTH_REPORTS, "cosim": _COSIM_REPORTS, "export": _EXPORT_REPORTS, "csim": ()}[step]
     found = _parse(project, patterns)
@@ -192,9 +197,11 @@ def _step_reports(project: Path, step: HlsStep) -> list[CollectedReport]:
 
 
 def _parse(project: Path, patterns: Sequence[str]) -> list[CollectedReport]:
+    paths = sorted({path for pattern in patterns for path in (project / BUILD).glob(pattern)})
+    if not paths:
+        return []
     from aebert.hls_reports import parse_report
 
-    paths = sorted({path for pattern in patterns for path in (project / BUILD).glob(pattern)})
     return [CollectedReport(path.relative_to(project), parse_report(path)) for path in paths]
 
 

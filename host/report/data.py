@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aebert.design.work import PassWork
 from aebert.encoder import MATRIX_NAMES, MatrixName
 from aebert.quantisation.error_sources import FILE_NAME, read_error_sources
 from aebert.quantised import QuantisedEncoder
@@ -23,10 +22,11 @@ MAPPED_MATRIX: MatrixName = "ffn_in"
 
 @dataclass(frozen=True)
 class LayerWork:
-    """Engine steps and multiply-accumulates of one layer, by pass name (heads added up)."""
+    """Engine steps, emulated cycles and multiply-accumulates of one layer, by pass name (heads added up)."""
 
     layer: int
     steps: dict[str, int]
+    cycles: dict[str, int]
     macs: dict[str, int]
     dense_macs: dict[str, int]
 
@@ -96,7 +96,7 @@ def collect(project: Project, verification: Verification) -> ReportData:
             ]
         ),
         tile_map=_tile_map(packed[0][MATRIX_NAMES.index(MAPPED_MATRIX)], mapped_inputs),
-        work=_by_layer(timed.work, len(quantised.layers)),
+        work=_by_layer(timed, len(quantised.layers)),
         length=length,
         files=tuple(
             ProjectFile(name, (project.directory / name).stat().st_size)
@@ -122,12 +122,15 @@ def _tile_map(packed: PackedMatrix, inputs: int) -> npt.NDArray[np.bool_]:
     return used
 
 
-def _by_layer(work: tuple[PassWork, ...], layers: int) -> tuple[LayerWork, ...]:
-    result = tuple(LayerWork(number, {}, {}, {}) for number in range(layers))
-    for item in work:
+def _by_layer(timed: TimedRun, layers: int) -> tuple[LayerWork, ...]:
+    result = tuple(LayerWork(number, {}, {}, {}, {}) for number in range(layers))
+    spent = timed.result.cycles_per_pass()
+    cycles = {id(step): spent.get(number, 0) for number, step in enumerate(timed.program.passes)}
+    for item in timed.work:
         layer, name = result[item.step.layer], item.step.name
         for totals, figure in (
             (layer.steps, item.engine_steps),
+            (layer.cycles, cycles[id(item.step)]),
             (layer.macs, item.macs),
             (layer.dense_macs, item.dense_macs),
         ):

@@ -70,8 +70,8 @@ def render_report(data: ReportData) -> str:
         _chart(
             "timeline",
             "Timeline of the accelerator",
-            "Timed emulation: what each process works on; pale where it waits. Layer 0 is in view: drag to zoom, double "
-            "click for all layers.",
+            "Timed emulation: what each process works on; pale where it waits. Layer 0 is in view: drag to zoom, "
+            "double click for all layers.",
             charts.timeline(data),
         ),
         _chart(
