@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-SourceKind = Literal["emulated", "csynth", "cosim", "rtl_sim", "hw_emu", "hw", "published"]
+from aebert.source_kind import SourceKind
 
 
 class DeviceBuffer(Protocol):

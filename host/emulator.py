@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from aebert.errors import AebertError
+from aebert.source_kind import SourceKind
 from codegen.toolchains.emulator import build_emulator
-from host.device import Launch, SourceKind
+from host.device import Launch
 
 # As an AXI master sees memory: a buffer begins on a page.
 ALIGNMENT = 4096

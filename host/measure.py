@@ -10,10 +10,10 @@ import numpy as np
 
 from aebert.errors import AebertError
 from aebert.records.record import RunRecord
+from aebert.source_kind import SourceKind
 from codegen.project import Project
 from codegen.vectors import Int16Array
 from host.accelerator import Accelerator, LaunchTimes
-from host.device import SourceKind
 from host.faults import DeviceFault
 from host.open import open_accelerator
 from host.timed_run import time_project

@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Mapping
 
 from aebert.errors import AebertError
+from aebert.source_kind import SourceKind
 from codegen.project import Project
 from host.accelerator import DEADLINE_S, Accelerator
 from host.bitstream import find_bitstream
-from host.device import Device, SourceKind
+from host.device import Device
 from host.device_lock import DeviceLock
 from host.emulator import EmulatorDevice
 from host.faults import DeviceFault

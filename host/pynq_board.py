@@ -19,10 +19,11 @@ import numpy.typing as npt
 import pynq
 
 from aebert.errors import AebertError
+from aebert.source_kind import SourceKind
 from codegen.manifest import Manifest
 from host.bitstream import check_bitstream, read_bitstream_facts
 from host.board_process import CONTINUE, DONE, IDLE, START
-from host.device import PORTS, DeviceBuffer, Launch, SourceKind
+from host.device import PORTS, DeviceBuffer, Launch
 from host.faults import DeadlineExceededError, DeviceFault
 
 CONTROL = 0

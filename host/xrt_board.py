@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from aebert.errors import AebertError
+from aebert.source_kind import SourceKind
 from codegen.manifest import Manifest
 from host.bitstream import check_bitstream, read_bitstream_facts
-from host.device import PORTS, DeviceBuffer, Launch, SourceKind
+from host.device import PORTS, DeviceBuffer, Launch
 from host.faults import DeadlineExceededError, DeviceFault
 
 

@@ -11,12 +11,11 @@ from datetime import datetime, timezone
 from typing import Literal, get_args
 
 from aebert.errors import AebertError
+from aebert.source_kind import SourceKind
 
 FORMAT_VERSION = 1
 
-Source = Literal["emulated", "csynth", "cosim", "rtl_sim", "hw_emu", "hw", "published"]
-"""Where a latency comes from: timed emulation, HLS estimate, RTL co-simulation by HLS, RTL simulation by others,
-hardware emulation, real hardware (a run, or the placed and routed netlist), somebody's paper or table."""
+Source = SourceKind
 
 ResourceStage = Literal["estimated", "synthesised", "placed", "routed"]
 """How the resources were counted: HLS estimate, Vivado synthesis, placement, routing."""

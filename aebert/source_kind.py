@@ -1,0 +1,11 @@
+"""Where a latency comes from. None is ever given without it.
+
+Timed emulation, HLS estimate, RTL co-simulation by HLS, RTL simulation by others, hardware emulation, real hardware (a
+run, or the placed and routed netlist), somebody's paper or table.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+SourceKind = Literal["emulated", "csynth", "cosim", "rtl_sim", "hw_emu", "hw", "published"]
