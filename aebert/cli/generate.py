@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 @click.option("--max-seq", type=int, help="Longest sequence in tokens [default: 128, 64 or 32, as fits].")
 @click.option("--max-tokens", type=int, help="Tokens of one launch, all its sequences together [default: --max-seq].")
 @click.option("--config", "design_file", type=click.Path(path_type=Path), help="Sizes from 'aebert explore -o FILE'.")
-@click.option("--clock-mhz", type=click.FloatRange(min=0, min_open=True), help="Target clock [default: the board's].")
+@click.option(
+    "--clock-mhz",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Target clock [default: the board's, less if crowded].",
+)
 @click.option(
     "--compute-units",
     type=click.IntRange(min=1),
@@ -62,6 +66,7 @@ def command(
     from aebert.design.defaults import GivenSizes
     from aebert.design.design import Design
     from aebert.design.design_file import read_design_file
+    from aebert.design.fit import expected_clock_mhz
     from aebert.design.subnet_config import config_for_subnet
     from aebert.models.host import load_host_model
     from aebert.output_directory import check_replaceable
@@ -76,7 +81,8 @@ def command(
     if design_file is None:
         units = compute_units or 1
         config = config_for_subnet(loaded_board, encoder.shape, pattern, max_seq, given, units)
-        design = Design(config, loaded_board, clock_mhz or loaded_board.clock_mhz, units)
+        clock = clock_mhz or expected_clock_mhz(config, loaded_board, units)
+        design = Design(config, loaded_board, clock, units)
     else:
         if given != GivenSizes() or max_seq is not None:
             raise AebertError("--config: holds the sizes already; leave the size options out")

@@ -165,3 +165,11 @@ def achievable_clock_mhz(board: Board, used: Usage) -> Floats:
         worst = np.maximum(worst, (of_available - CEILINGS[name]) / (0.95 - CEILINGS[name]))
     factor = 1.0 - (1.0 - CROWDED_CLOCK) * np.clip(worst, 0.0, 1.0)
     return np.where(used.fits, board.clock_mhz * factor, 0.0)
+
+
+def expected_clock_mhz(config: HardwareConfig, board: Board, compute_units: int = 1) -> float:
+    """The board's clock, or less where the design crowds it (`achievable_clock_mhz`), in whole MHz.
+
+    Raises AebertError when the design does not fit.
+    """
+    return float(np.floor(achievable_clock_mhz(board, check_fit(config, board, compute_units))[0]))
