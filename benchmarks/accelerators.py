@@ -3,8 +3,9 @@
     python -m benchmarks.accelerators [--skip-long]
 
 Every row says where its figure comes from. `published`: the paper's own measurement, not repeated here. `emulated`:
-cycles of timed emulation over the clock assumed for the design; nothing was synthesised and nothing ran on a board, so these
-are predictions. `measured`: the wall clock of this machine, in this run. DSP slices of ours are a closed-form count.
+cycles of timed emulation over the clock assumed for the design; nothing was synthesised and nothing ran on a board, so
+these are predictions. `measured`: the wall clock of this machine, in this run. DSP slices of ours are a closed-form
+count.
 """
 
 from __future__ import annotations
