@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from aebert.cli.output import current_output
+from aebert.cli.progress import step_progress
 
 
 @click.command(name="report")
@@ -28,9 +29,12 @@ def command(project: Path, path: Path | None, text: Path | None) -> None:
 
     output = current_output()
     loaded = load_project(project)
-    with open_accelerator(loaded, "emulator") as accelerator:
-        for _ in output.track(["ladder"], "verify"):
-            verification = verify_project(loaded, accelerator, verification_texts(text))
+    with step_progress(output) as progress:
+        with open_accelerator(loaded, "emulator") as accelerator:
+            verification = verify_project(loaded, accelerator, verification_texts(text), progress=progress)
+        progress("timed emulation", 0, 1)
+        data = collect(loaded, verification)
+        progress("timed emulation", 1, 1)
     target = path or project / "report.html"
-    write_text(target, render_report(collect(loaded, verification)))
+    write_text(target, render_report(data))
     output.wrote(target)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aebert.cli.output import Output, current_output
+from aebert.cli.progress import step_progress
 
 if TYPE_CHECKING:
     from host.verify.ladder import Verification
@@ -46,9 +47,11 @@ def command(
     output = current_output()
     loaded = load_project(project)
     texts = verification_texts(text)
-    with open_accelerator(loaded, device) as accelerator:
-        for _ in output.track(["ladder"], "verify"):
-            verification = verify_project(loaded, accelerator, texts, tokens or None)
+    with step_progress(output) as progress:
+        progress("open device", 0, 1)
+        with open_accelerator(loaded, device) as accelerator:
+            progress("open device", 1, 1)
+            verification = verify_project(loaded, accelerator, texts, tokens or None, progress)
     print_verification(output, verification)
     for path, content in ((json_path, to_json), (junit_path, to_junit)):
         if path is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +24,9 @@ from host.verify.compare import Comparison, compare_sequence
 # fp32 against fp32: only the order of additions differs.
 SAME_MODEL_TOLERANCE = 1e-3
 SHORT_LENGTH = 17
+
+# A step and how far it is: (what, done, of).
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,11 @@ class Verification:
 
 
 def verify_project(
-    project: Project, accelerator: Accelerator, texts: Sequence[Text], lengths: Sequence[int] | None = None
+    project: Project,
+    accelerator: Accelerator,
+    texts: Sequence[Text],
+    lengths: Sequence[int] | None = None,
+    progress: Progress = lambda step, done, total: None,
 ) -> Verification:
     """All rungs: files, L0 (fp32), L0 ~ L1 (quantisation error on ``texts``), L1 = device (bits) at ``lengths``.
 
@@ -68,18 +75,24 @@ def verify_project(
     longest = min(config.max_length, encoder.shape.max_positions)
     tokenised = model.tokenise(texts, max_tokens=longest)
     embedded = model.embed_texts(tokenised)
+    progress("fp32 against integers", 0, 1)
     error = measure_error(encoder, project.quantised, embedded)
+    progress("fp32 against integers", 1, 1)
     sequence = long_sequence(model, texts, longest)
     wanted = tuple(lengths or sorted({longest, min(SHORT_LENGTH, longest), 1}, reverse=True))
     residual = to_residual(sequence, project.quantised.input_scale)
-    comparisons = tuple(compare_sequence(accelerator, project.quantised, residual[:length]) for length in wanted)
+    comparisons: list[Comparison] = []
+    for length in wanted:
+        progress("integers against device", len(comparisons), len(wanted))
+        comparisons.append(compare_sequence(accelerator, project.quantised, residual[:length]))
+    progress("integers against device", len(wanted), len(wanted))
     rungs = (
         _files_rung(project),
         _model_rung(model, encoder, tokenised),
         _quantisation_rung(error),
         *(_bits_rung(accelerator.device.name, comparison) for comparison in comparisons),
     )
-    return Verification(project.directory.name, accelerator.device.name, rungs, comparisons, error)
+    return Verification(project.directory.name, accelerator.device.name, rungs, tuple(comparisons), error)
 
 
 def long_sequence(model: HostModel, texts: Sequence[Text], length: int) -> FloatArray:
