@@ -118,6 +118,10 @@ def load_project(directory: Path) -> Project:
     """Raises AebertError when the folder is no project, or when a part of it that is needed is missing or damaged."""
     manifest = read_manifest(directory)
     quantised = load_quantised(directory / QUANTISED_FOLDER)
+    if quantised.digest != manifest.quantised_digest:
+        raise AebertError(
+            f"{directory / QUANTISED_FOLDER}: of another subnet than the manifest; generate the project again"
+        )
     weights, indices, parameters = (_read_buffer(directory, name, manifest) for name in MEMORY_BUFFERS)
     image = stored_memory_image(weights, indices, parameters, manifest.counts, quantised, manifest.config)
     return Project(directory, manifest, quantised, image)

@@ -16,8 +16,6 @@ from codegen.toolchains.emulator import BUILD_FOLDER
 # For bitstreams that were built elsewhere.
 FOLDER = "bitstream"
 SUFFIXES = (".xclbin", ".bit")
-# A .bit file has room for 32 bits of our own (BITSTREAM.CONFIG.USERID); they are the first 8 digits of the digest.
-USER_ID_DIGITS = 8
 CLOCK_TOLERANCE_MHZ = 1.0
 
 

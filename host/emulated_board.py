@@ -112,10 +112,6 @@ class EmulatedRegisters:
         os.close(code)
         self._receive()  # it is up
 
-    @property
-    def process_id(self) -> int:
-        return self._process.pid
-
     def read(self, offset: int) -> int:
         """The 32-bit register at byte ``offset``."""
         return self._ask(Operation.READ, offset, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +14,6 @@ BoolArray = npt.NDArray[np.bool_]
 Float64Array = npt.NDArray[np.float64]
 
 DEFAULT_BANKS = 16
-
-
-class MatrixPattern(Protocol):
-    """A pattern that decides the mask of each matrix alone, in units of ``unit_shape`` (outputs x inputs)."""
-
-    @property
-    def unit_shape(self) -> tuple[int, int]:
-        """Outputs and inputs of the smallest group of weights that is kept or zeroed together."""
-
-    def select(self, scores: Float64Array, kept: int) -> BoolArray:
-        """The units to keep by their ``scores``: [row groups, column groups] bool with exactly ``kept`` True."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +28,11 @@ class Block:
 
     @property
     def unit_shape(self) -> tuple[int, int]:
+        """Outputs and inputs of the smallest group of weights that is kept or zeroed together."""
         return self.rows, self.columns
 
     def select(self, scores: Float64Array, kept: int) -> BoolArray:
+        """The units to keep by their ``scores``: [row groups, column groups] bool with exactly ``kept`` True."""
         return _largest(scores.ravel(), kept).reshape(scores.shape)
 
 

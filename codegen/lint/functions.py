@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
-from codegen.lint.source import Source, children, descendants, text_of, walk
+from codegen.lint.source import Source, children, descendants, text_of
 
 _DECLARATORS = frozenset(
     {
@@ -159,7 +159,3 @@ def all_loops(loops: tuple[Loop, ...]) -> Iterator[Loop]:
     for loop in loops:
         yield loop
         yield from all_loops(loop.inner)
-
-
-def identifiers(place: Node) -> Iterator[Node]:
-    return (node for node in walk(place) if node.type == "identifier")
