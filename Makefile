@@ -1,4 +1,4 @@
-# The two commands:  make demo   make test
+# The two commands:  make demo   make test      The documentation as a site in site/:  make docs
 # Both set up everything they need in .venv; nothing outside this folder is changed.
 # PYTHON chooses the interpreter, CXX the compiler that the emulator is built with.
 
@@ -7,6 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
+DOCS   := $(VENV)/.ready-docs
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # An open range would bring CUDA packages of several GB.
 TORCH  := torch==2.13.0
@@ -19,7 +20,7 @@ ifneq ($(origin CXX),default)
 export CXX
 endif
 
-.PHONY: demo test lint format clean
+.PHONY: demo test docs lint format clean
 .DEFAULT_GOAL := demo
 
 demo: $(READY)
@@ -27,6 +28,11 @@ demo: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Warnings are errors (mkdocs.yml), and the site needs no network.
+docs: $(DOCS)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@$(BIN)/python .ci/check_site.py site
 
 lint: $(DEV)
 	@$(BIN)/ruff check .
@@ -56,5 +62,10 @@ $(DEV): $(READY)
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
+$(DOCS): $(READY)
+	@echo "Installing what builds the documentation ..."
+	@$(PIP) --editable '.[docs]'
+	@touch $@
+
 clean:
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

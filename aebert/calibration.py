@@ -17,6 +17,8 @@ Text = str | tuple[str, str]
 MAX_TOKENS = 128
 # Fewer tokens than this leave the second moments of even the smallest encoders mostly to the ridge term.
 MIN_TOKENS = 256
+# Every fourth sentence is kept back for verification.
+_HELD_OUT_EVERY = 4
 
 
 def read_texts(path: Path | None = None) -> list[Text]:
@@ -41,6 +43,17 @@ def read_texts(path: Path | None = None) -> list[Text]:
     if not texts:
         raise AebertError(f"{where}: no sentences; give one sentence (or tab-separated pair) per line")
     return texts
+
+
+def calibration_texts(path: Path | None = None) -> list[Text]:
+    """Sentences that calibrate a project, from ``path`` or the text that ships: never those that verify it."""
+    return [text for number, text in enumerate(read_texts(path)) if number % _HELD_OUT_EVERY]
+
+
+def verification_texts(path: Path | None = None) -> list[Text]:
+    """All of ``path``, or of the text that ships the sentences that `calibration_texts` leaves out."""
+    texts = read_texts(path)
+    return texts if path is not None else texts[::_HELD_OUT_EVERY]
 
 
 def _parse_line(line: str, where: str, number: int) -> Text:

@@ -26,7 +26,8 @@ SUBNET_FILE = "subnet.json"
 SCHEMA_VERSION = 1
 # What tokenizers and sentence encoders keep beside the weights; nothing executable is carried along.
 _COPIED_SUFFIXES = frozenset({".json", ".txt", ".model"})
-_WRITTEN_HERE = frozenset({"config.json", SUBNET_FILE, INDEX_FILE, WEIGHTS_FILE})
+FINETUNE_FILE = "finetune.json"  # tells how the weights beside it were fine-tuned, so it does not outlive them
+_WRITTEN_HERE = frozenset({"config.json", SUBNET_FILE, FINETUNE_FILE, INDEX_FILE, WEIGHTS_FILE})
 _RATIO_TOLERANCE = 1e-9
 
 
@@ -36,6 +37,7 @@ class SubnetRecord:
 
     ``overall_ratio`` and ``matrix_ratios`` (one mapping per layer) are counted from the real zeros. ``source_digest``
     is the dense encoder's digest and ``digest`` the pruned one's; ``compensation`` is none, least-squares or refined.
+    ``pruned_digest`` is None, or, where the subnet was fine-tuned, the digest it had before.
     """
 
     source_digest: str
@@ -47,6 +49,7 @@ class SubnetRecord:
     compensation: str
     seed: int
     scores: Mapping[str, float] = field(default_factory=dict)
+    pruned_digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,21 +95,30 @@ def make_record(
     )
 
 
-def write_subnet(source: Path, directory: Path, encoder: Encoder, record: SubnetRecord, force: bool = False) -> None:
+def write_subnet(
+    source: Path,
+    directory: Path,
+    encoder: Encoder,
+    record: SubnetRecord,
+    force: bool = False,
+    documents: Mapping[str, Mapping[str, object]] | None = None,
+) -> None:
     """Write ``encoder`` (pruned from the model in ``source``) as ``directory``, complete or not at all.
 
-    All floating-point tensors are stored as float32. Raises AebertError if ``directory`` exists and is not a subnet,
-    or is one and ``force`` is not set.
+    All floating-point tensors are stored as float32. ``documents`` are further JSON files by name. Raises AebertError
+    if ``directory`` exists and is not a subnet, or is one and ``force`` is not set.
     """
     config = read_config(source)
     tensors = _pruned_tensors(source, config, encoder)
     with replaced_directory(directory, SUBNET_FILE, "subnet", force) as folder:
-        _copy_companions(source, folder)
+        copy_companions(source, folder)
         # transformers loads a checkpoint in the type that config.json names.
         stored = {name: value for name, value in config.items() if name not in ("torch_dtype", "dtype")}
-        _write_json(folder / "config.json", {**stored, "dtype": "float32"})
+        write_json(folder / "config.json", {**stored, "dtype": "float32"})
         save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-        _write_json(folder / SUBNET_FILE, {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(record)})
+        for name, content in (documents or {}).items():
+            write_json(folder / name, content)
+        write_json(folder / SUBNET_FILE, {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(record)})
 
 
 def _pruned_tensors(source: Path, config: Mapping[str, object], encoder: Encoder) -> dict[str, npt.NDArray[np.generic]]:
@@ -124,7 +136,8 @@ def _pruned_tensors(source: Path, config: Mapping[str, object], encoder: Encoder
     return tensors
 
 
-def _copy_companions(source: Path, folder: Path) -> None:
+def copy_companions(source: Path, folder: Path) -> None:
+    """Copy what lies beside the weights of a model: tokenizer, and pooling of sentence-transformers."""
     for path in sorted(source.iterdir()):
         if path.is_file() and path.suffix in _COPIED_SUFFIXES and path.name not in _WRITTEN_HERE:
             shutil.copyfile(path, folder / path.name)
@@ -134,7 +147,8 @@ def _copy_companions(source: Path, folder: Path) -> None:
         shutil.copyfile(path, target / path.name)
 
 
-def _write_json(path: Path, value: Mapping[str, object]) -> None:
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write one of the small JSON files of a model folder."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
@@ -186,6 +200,7 @@ def read_record(path: Path) -> SubnetRecord:
         compensation=_text(content, "compensation", path),
         seed=seed,
         scores=_numbers(content.get("scores"), "scores", path),
+        pruned_digest=None if content.get("pruned_digest") is None else _text(content, "pruned_digest", path),
     )
 
 

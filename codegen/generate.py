@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from aebert.design.fit import check_fit
 from aebert.design.program import Stored, build_program
 from aebert.encoder import Encoder, FloatArray
 from aebert.models.host import HostModel
+from aebert.progress import Progress, no_progress
 from aebert.quantisation.error_report import attribute_error
 from aebert.quantisation.error_sources import error_sources_json
 from aebert.quantisation.quantise import quantise_with_scales
@@ -29,15 +30,13 @@ SHORT_LENGTH = 17
 # Tokens on which the error is traced to its sources: twelve forward passes of each layer.
 BLAME_TOKENS = 256
 
-# A step of the work and how far it is: (what, done, of).
-Progress = Callable[[str, int, int], None]
-
 
 @dataclass(frozen=True)
 class GeneratedProject:
     """The plan, and what went into it."""
 
     plan: BuildPlan
+    design: Design
     quantised: QuantisedEncoder
     image: MemoryImage
 
@@ -47,7 +46,7 @@ def generate_project(
     model: HostModel,
     design: Design,
     calibration: Sequence[Text],
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> GeneratedProject:
     """Quantises ``encoder`` on ``calibration`` and plans the project of ``design`` for it.
 
@@ -69,7 +68,7 @@ def generate_project(
     progress("pack", 1, 1)
     golden = golden_files(config, image, list(_golden_vectors(config, result, embedded.values.numpy())))
     plan = plan_project(design, result, image, golden, error_sources_json(blames), model.directory)
-    return GeneratedProject(plan, result, image)
+    return GeneratedProject(plan, design, result, image)
 
 
 def _golden_vectors(

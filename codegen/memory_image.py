@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,21 +103,54 @@ def tile_counts(packed: list[list[PackedMatrix]]) -> dict[tuple[int, MatrixName]
     }
 
 
+@dataclass(frozen=True)
+class MatrixImage:
+    """One matrix as the kernel reads it: ``weights`` [tiles * out_lanes * in_lanes], ``indices`` in whole words."""
+
+    weights: Bytes
+    indices: Bytes
+    tiles: int
+    row_groups: int
+
+
+def matrix_image(linear: QuantisedLinear, config: HardwareConfig) -> MatrixImage:
+    """Raises AebertError when the matrix is not whole tiles."""
+    return _image_of(pack_matrix(linear.weight, config.out_lanes, config.in_lanes), config)
+
+
 def build_memory_image(quantised: QuantisedEncoder, config: HardwareConfig) -> MemoryImage:
     """Packs every matrix and lays out every per-channel constant. Raises AebertError when the design is too small."""
-    matrices = [matrix for layer in pack_encoder(quantised, config) for matrix in layer]
-    indices = np.concatenate([index_words(matrix, config) for matrix in matrices])
+    packed = [matrix for layer in pack_encoder(quantised, config) for matrix in layer]
+    return join_images([_image_of(matrix, config) for matrix in packed], quantised, config)
+
+
+def join_images(matrices: Sequence[MatrixImage], quantised: QuantisedEncoder, config: HardwareConfig) -> MemoryImage:
+    """The image of ``quantised`` from those of its matrices, in the order of layers and MATRIX_NAMES.
+
+    Raises AebertError when the design is too small.
+    """
+    config.check_fits(quantised.shape)
+    indices = np.concatenate([matrix.indices for matrix in matrices])
     words, parameters = _parameter_blocks(quantised, config)
     return MemoryImage(
-        weights=_whole_words(np.concatenate([m.weights.reshape(-1) for m in matrices]).view(np.uint8), config),
-        indices=indices.reshape(-1),
+        weights=_whole_words(np.concatenate([matrix.weights for matrix in matrices]), config),
+        indices=indices,
         parameters=parameters,
         parameter_words=words,
         counts=LaunchCounts(
             tile_count=sum(matrix.tiles for matrix in matrices),
-            index_word_count=len(indices),
-            row_group_count=sum(len(matrix.counts) for matrix in matrices),
+            index_word_count=len(indices) // config.word_bytes,
+            row_group_count=sum(matrix.row_groups for matrix in matrices),
         ),
+    )
+
+
+def _image_of(packed: PackedMatrix, config: HardwareConfig) -> MatrixImage:
+    return MatrixImage(
+        weights=packed.weights.reshape(-1).view(np.uint8),
+        indices=index_words(packed, config).reshape(-1),
+        tiles=packed.tiles,
+        row_groups=len(packed.counts),
     )
 
 

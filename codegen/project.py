@@ -114,8 +114,9 @@ class Project:
         ]
 
 
-def load_project(directory: Path) -> Project:
+def load_project(directory: Path | str) -> Project:
     """Raises AebertError when the folder is no project, or when a part of it that is needed is missing or damaged."""
+    directory = Path(directory)
     manifest = read_manifest(directory)
     quantised = load_quantised(directory / QUANTISED_FOLDER)
     if quantised.digest != manifest.quantised_digest:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from aebert.design.config import HardwareConfig
 from aebert.design.program import Program, Stored, build_program
+from aebert.errors import AebertError
 from aebert.quantised import QuantisedEncoder
 from codegen.memory_image import MemoryImage
 from codegen.vectors import Int16Array, StoredPass, input_bytes, output_size, split_output, stored_passes
@@ -24,6 +25,7 @@ from host.faults import DeviceFault
 DEADLINE_S = 600.0
 # While one set of buffers is on the device, the host fills the other.
 SLOTS = 2
+RESIDENT_PORTS = ("weights", "indices", "parameters")
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -63,6 +65,7 @@ class PreparedLaunch:
     """Program and input in the buffers of a slot, not yet on the device. To be executed exactly once."""
 
     slot: Slot
+    image: MemoryImage
     launch: Launch
     program: Bytes
     input: Bytes
@@ -89,24 +92,17 @@ class Accelerator:
         deadline_s: float = DEADLINE_S,
         guarded: bool = False,
     ) -> None:
-        config.check_fits(quantised.shape)
         self._device = device
         self._config = config
-        self._quantised = quantised
-        self._image = image
         self._deadline_s = deadline_s
         self._guarded = guarded
         self._busy = threading.Lock()
         self._slots: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for _ in range(SLOTS):
             self._slots.put(Slot(device))
-        self._resident = {
-            "weights": (self._upload("weights", image.weights), image.weights),
-            "indices": (self._upload("indices", image.indices), image.indices),
-            "parameters": (self._upload("parameters", image.parameters), image.parameters),
-        }
+        self._resident: dict[str, tuple[DeviceBuffer, Bytes]] = {}
         self.last_times = LaunchTimes(0.0, 0.0, 0.0)
-        self.check_resident()
+        self.load(quantised, image)
 
     def __enter__(self) -> Accelerator:
         return self
@@ -119,6 +115,19 @@ class Accelerator:
     @property
     def device(self) -> Device:
         return self._device
+
+    def load(self, quantised: QuantisedEncoder, image: MemoryImage) -> None:
+        """Makes another subnet resident, without another bitstream, and reads it back.
+
+        Raises AebertError when it does not fit the design; then the one before is still resident.
+        """
+        self._config.check_fits(quantised.shape)
+        with self._busy:
+            self._quantised, self._image = quantised, image
+            for port in RESIDENT_PORTS:
+                content: Bytes = getattr(image, port)
+                self._resident[port] = (self._upload(port, content), content)
+            self.check_resident()
 
     def program(self, lengths: Sequence[int], stored: Stored = "output") -> Program:
         """The program for sequences of these lengths; see `build_program`."""
@@ -167,12 +176,14 @@ class Accelerator:
         except BaseException:
             self._slots.put(slot)
             raise
-        return PreparedLaunch(slot, launch, program, content, output_bytes)
+        return PreparedLaunch(slot, self._image, launch, program, content, output_bytes)
 
     def execute(self, prepared: PreparedLaunch) -> Bytes:
         """Runs it to its end; the bytes of its output. The slot is free again afterwards, however it ends."""
         try:
             with self._busy:
+                if prepared.image is not self._image:
+                    raise AebertError("launch: prepared for a subnet that is not resident any more; prepare it again")
                 output = self._launch(prepared)
                 if self._guarded:
                     self._check(prepared.launch.program, prepared.program, "program")
@@ -202,8 +213,13 @@ class Accelerator:
         return output
 
     def _upload(self, port: str, content: Bytes) -> DeviceBuffer:
-        buffer = self._device.allocate(port, len(content))
-        buffer.array[:] = content
+        held = self._resident.get(port)
+        buffer = held[0] if held is not None and len(held[0].array) >= len(content) else None
+        if buffer is None:
+            self._resident.pop(port, None)  # frees it before its successor needs the room
+            del held
+            buffer = self._device.allocate(port, len(content))
+        buffer.array[: len(content)] = content
         buffer.to_device()
         return buffer
 

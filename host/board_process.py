@@ -19,16 +19,18 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 START, DONE, IDLE, CONTINUE = 0x01, 0x02, 0x04, 0x10
 
-REQUEST = struct.Struct("<BQQ")  # operation, register offset, value; an injected fault follows as JSON
+REQUEST = struct.Struct("<BQQ")  # operation, register offset, value; an injected fault or calls follow as JSON
 REPLY = struct.Struct("<BQ")  # 1 where the board failed, value; the reason follows as text
-MESSAGE_BYTES = 4096
+MESSAGE_BYTES = 65536
+
+TIMING_RESULT = "aebert_timing_result"
 
 FaultKind = Literal["hang", "die", "slow", "lost_start", "lost_done", "flip_memory"]
 
@@ -39,6 +41,16 @@ class Operation(IntEnum):
     READ = 0
     WRITE = 1
     INJECT = 2
+    WAIT = 3  # answered with the control register when the kernel is done or has failed: the emulator's interrupt
+    CALL = 4
+    TIMING = 5  # answered with the length of the text, which follows in messages of its own
+
+
+class LibraryCall(NamedTuple):
+    """A function of the compiled emulator that configures it; float arguments are passed as C doubles."""
+
+    function: str
+    arguments: tuple[str | int | float, ...]
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,16 @@ class BoardSettings:
         return cls(**fields)
 
 
+def _as_c(value: str | int | float) -> object:
+    match value:
+        case str():
+            return value.encode()
+        case float():
+            return ctypes.c_double(value)
+        case _:
+            return ctypes.c_int(value)
+
+
 class BoardFailure(Exception):
     """Why the kernel can never be done."""
 
@@ -102,10 +124,10 @@ class EmulatedKernel:
     """The compiled kernel, called with device addresses."""
 
     def __init__(self, settings: BoardSettings) -> None:
-        library = ctypes.CDLL(f"/proc/self/fd/{settings.library}")
-        self._kernel = library[settings.top]
+        self._library = ctypes.CDLL(f"/proc/self/fd/{settings.library}")
+        self._kernel = self._library[settings.top]
         self._kernel.restype = None
-        self._error = library.aebert_emulation_error
+        self._error = self._library.aebert_emulation_error
         self._error.restype = ctypes.c_char_p
         self._banks = settings.banks
         self._memory = mmap.mmap(settings.memory, settings.memory_bytes)
@@ -119,6 +141,18 @@ class EmulatedKernel:
         if message:
             raise BoardFailure(message)
 
+    def call(self, call: LibraryCall) -> None:
+        self._library[call.function](*map(_as_c, call.arguments))
+
+    def timing(self) -> bytes:
+        """What timed emulation says of the last launch, as JSON; empty where the emulator has no clocks."""
+        if not hasattr(self._library, TIMING_RESULT):
+            return b""
+        read = self._library[TIMING_RESULT]
+        read.restype = ctypes.c_char_p
+        text: bytes = read()
+        return text
+
     def flip(self, address: int) -> None:
         self._memory[self._offset(address)] ^= 1
 
@@ -130,11 +164,13 @@ class EmulatedKernel:
 
 
 class EmulatedBoard:
-    """The register file and what it starts."""
+    """The register file and what it starts. ``reply`` sends the answer to a WAIT, from the kernel's thread."""
 
-    def __init__(self, settings: BoardSettings) -> None:
+    def __init__(self, settings: BoardSettings, reply: Callable[[bytes], object]) -> None:
         self._settings = settings
-        self._kernel = EmulatedKernel(settings)
+        self._reply = reply
+        self._waited_for = False
+        self.kernel = EmulatedKernel(settings)
         self._values: dict[int, int] = {}
         self._lock = threading.Lock()
         self._start, self._done, self._idle = False, False, True
@@ -149,12 +185,13 @@ class EmulatedBoard:
         if offset:
             return self._values.get(offset, 0)
         with self._lock:
-            if self._failure:
-                raise BoardFailure(self._failure)
-            status = START * self._start | DONE * self._done | IDLE * self._idle
-            # ap_ctrl_hs clears ap_done when it is read; ap_ctrl_chain holds it until ap_continue.
-            self._done = self._done and self._settings.chained
-            return status
+            return self._status()
+
+    def wait(self) -> bytes | None:
+        """The reply at once, or None where `_settle` will send it."""
+        with self._lock:
+            self._waited_for = not (self._idle or self._failure)
+            return None if self._waited_for else self._settled()
 
     def write(self, offset: int, value: int) -> None:
         if offset:
@@ -165,11 +202,25 @@ class EmulatedBoard:
             if value & CONTINUE:
                 self._done = False
             held = self._settings.chained and self._done
-            if self._start and self._idle and not held:
+            if self._start and (self._idle or self._failure) and not held:
                 self._begin()
 
+    def _status(self) -> int:
+        if self._failure:
+            raise BoardFailure(self._failure)
+        status = START * self._start | DONE * self._done | IDLE * self._idle
+        # ap_ctrl_hs clears ap_done when it is read; ap_ctrl_chain holds it until ap_continue.
+        self._done = self._done and self._settings.chained
+        return status
+
+    def _settled(self) -> bytes:
+        try:
+            return REPLY.pack(0, self._status())
+        except BoardFailure as failure:
+            return failed(failure)
+
     def _begin(self) -> None:
-        self._start, self._done = False, False
+        self._start, self._done, self._failure = False, False, ""
         due = [fault for fault in self._faults if fault.after <= self._launches]
         self._faults = [fault for fault in self._faults if fault not in due]
         self._launches += 1
@@ -193,44 +244,72 @@ class EmulatedBoard:
                 os.kill(os.getpid(), signal.SIGKILL)
             if "hang" in kinds:
                 return
-            self._kernel.run(list(pointers.values()), scalars)
+            self.kernel.run(list(pointers.values()), scalars)
             self._flip(faults, pointers, after_the_kernel=True)
         except BoardFailure as failure:
-            self._failure = str(failure)
-            return
+            self._settle(str(failure), done=False)
+        else:
+            self._settle("", done="lost_done" not in kinds)
+
+    def _settle(self, failure: str, *, done: bool) -> None:
         with self._lock:
-            self._idle, self._done = True, "lost_done" not in kinds
+            self._failure, self._idle, self._done = failure, not failure, done
+            if self._waited_for:
+                self._waited_for = False
+                self._reply(self._settled())
 
     def _flip(self, faults: list[Fault], pointers: dict[str, int], *, after_the_kernel: bool) -> None:
         for fault in faults:
             if fault.kind == "flip_memory" and (fault.port == "output") == after_the_kernel:
-                self._kernel.flip(pointers[fault.port] + fault.byte)
+                self.kernel.flip(pointers[fault.port] + fault.byte)
 
 
-def answer(board: EmulatedBoard, request: bytes) -> bytes:
-    """The reply to one request."""
+def failed(failure: BoardFailure) -> bytes:
+    """The reply that says why."""
+    return REPLY.pack(1, 0) + str(failure).encode()[: MESSAGE_BYTES - REPLY.size]
+
+
+def answers(board: EmulatedBoard, request: bytes) -> Iterator[bytes]:
+    """The messages that reply to one request; none yet to a WAIT for a kernel that runs."""
     operation, offset, value = REQUEST.unpack_from(request)
+    content = request[REQUEST.size :]
+    reply = REPLY.pack(0, 0)
     try:
         match Operation(operation):
             case Operation.READ:
-                return REPLY.pack(0, board.read(offset))
+                reply = REPLY.pack(0, board.read(offset))
             case Operation.WRITE:
                 board.write(offset, value)
             case Operation.INJECT:
-                board.inject(Fault(**json.loads(request[REQUEST.size :])))
+                board.inject(Fault(**json.loads(content)))
+            case Operation.CALL:
+                for function, arguments in json.loads(content):
+                    board.kernel.call(LibraryCall(function, tuple(arguments)))
+            case Operation.WAIT:
+                done = board.wait()
+                if done is None:
+                    return
+                reply = done
+            case Operation.TIMING:
+                text = board.kernel.timing()
+                yield REPLY.pack(0, len(text))
+                yield from (text[start : start + MESSAGE_BYTES] for start in range(0, len(text), MESSAGE_BYTES))
+                return
     except BoardFailure as failure:
-        return REPLY.pack(1, 0) + str(failure).encode()[: MESSAGE_BYTES - REPLY.size]
-    return REPLY.pack(0, 0)
+        reply = failed(failure)
+    yield reply
 
 
 def main(text: str) -> None:
     """Serves requests until the host goes away."""
     settings = BoardSettings.from_json(text)
-    board = EmulatedBoard(settings)
     with socket.socket(fileno=settings.control) as control:
+        board = EmulatedBoard(settings, control.send)
         control.send(REPLY.pack(0, 0))
         while request := control.recv(MESSAGE_BYTES):
-            control.send(answer(board, request))
+            for message in answers(board, request):
+                control.send(message)
+    os._exit(0)  # a kernel that still runs has nobody left to tell
 
 
 if __name__ == "__main__":

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from aebert.source_kind import SourceKind
+from aebert.timing.result import TimedResult
+from codegen.manifest import Register
+from host.board_process import Fault
 
 
 class DeviceBuffer(Protocol):
@@ -49,6 +53,14 @@ class Launch:
 PORTS = ("program", "weights", "indices", "parameters", "input", "output")
 
 
+def register_writes(registers: Sequence[Register], values: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(offset, 32-bit word) of every write that hands the kernel its arguments, in the order of its signature."""
+    for register, value in zip(registers, values, strict=True):
+        yield register.offset, value & 0xFFFFFFFF
+        if register.bits == 64:
+            yield register.offset + 4, value >> 32
+
+
 class Device(Protocol):
     """A device with a project's design loaded.
 
@@ -69,3 +81,18 @@ class Device(Protocol):
     def launch(self, launch: Launch, deadline_s: float) -> None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class ClockedDevice(Device, Protocol):
+    """A device in timed emulation. ``basis`` says what its cycle counts rest on."""
+
+    basis: str
+
+    def result(self) -> TimedResult:
+        """Of the last launch."""
+        ...
+
+    def inject(self, fault: Fault) -> None:
+        """Makes one of the next launches go wrong, to rehearse it."""
+        ...

@@ -16,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from codegen.manifest import Register
-from host.board_process import MESSAGE_BYTES, REPLY, REQUEST, Bank, BoardSettings, Fault, Operation
-from host.faults import DeviceFault
+from host.board_process import MESSAGE_BYTES, REPLY, REQUEST, Bank, BoardSettings, Fault, LibraryCall, Operation
+from host.faults import DeadlineExceededError, DeviceFault
 
 PAGE_BYTES = 4096
 # A register access that takes longer means that the process is stuck or stopped; the kernel has a thread of its own.
 ACCESS_LIMIT_S = 30.0
+# Well below MESSAGE_BYTES: a call names a loop or an array.
+CALLS_PER_MESSAGE = 100
 # What was never written is not zero on a board either.
 STALE = 0xA5
 
@@ -84,7 +86,9 @@ class EmulatedRegisters:
         registers: Sequence[Register],
         *,
         chained: bool,
+        name: str = "emulated board",
     ) -> None:
+        self._name = name
         code = os.memfd_create("aebert-emulator")
         with os.fdopen(code, "wb", closefd=False) as file:
             file.write(library)
@@ -123,6 +127,31 @@ class EmulatedRegisters:
         """``fault`` happens in one of the next launches; see `Fault`."""
         self._ask(Operation.INJECT, 0, 0, json.dumps(asdict(fault)).encode())
 
+    def wait(self, deadline_s: float) -> int:
+        """The control register when the kernel is done, or idle again without having been done.
+
+        Raises DeadlineExceededError; the process may still be at work then, and is only good for `close`.
+        """
+        self._control.settimeout(deadline_s)
+        try:
+            return self._ask(Operation.WAIT, 0, 0)
+        finally:
+            self._control.settimeout(ACCESS_LIMIT_S)
+
+    def call(self, calls: Sequence[LibraryCall]) -> None:
+        """Configures the compiled emulator."""
+        step = CALLS_PER_MESSAGE
+        for start in range(0, len(calls), step):
+            self._ask(Operation.CALL, 0, 0, json.dumps(calls[start : start + step]).encode())
+
+    def timing(self) -> str:
+        """What timed emulation says of the last launch, as JSON; empty where the emulator has no clocks."""
+        size = self._ask(Operation.TIMING, 0, 0)
+        text = b""
+        while len(text) < size:
+            text += self._message()
+        return text.decode()
+
     def close(self) -> None:
         """Kills the process, whatever it is doing."""
         self._control.close()
@@ -139,22 +168,27 @@ class EmulatedRegisters:
         return self._receive()
 
     def _receive(self) -> int:
-        try:
-            reply = self._control.recv(MESSAGE_BYTES)
-        except TimeoutError:
-            raise DeviceFault(f"emulated board: no answer within {ACCESS_LIMIT_S:g} s") from None
-        except OSError:
-            reply = b""
-        if not reply:
-            raise self._gone()
+        reply = self._message()
         failed, value = REPLY.unpack_from(reply)
         if failed:
-            raise DeviceFault(f"emulated board: {reply[REPLY.size :].decode(errors='replace')}")
+            raise DeviceFault(f"{self._name}: {reply[REPLY.size :].decode(errors='replace')}")
         return int(value)
+
+    def _message(self) -> bytes:
+        limit = self._control.gettimeout()
+        try:
+            message = self._control.recv(MESSAGE_BYTES)
+        except TimeoutError:
+            raise DeadlineExceededError(f"{self._name}: no answer within {limit:g} s") from None
+        except OSError:
+            message = b""
+        if not message:
+            raise self._gone()
+        return message
 
     def _gone(self) -> DeviceFault:
         if self._process.stderr is None or self._process.stderr.closed:
-            return DeviceFault("emulated board: closed")
+            return DeviceFault(f"{self._name}: closed")
         status = self._process.wait(timeout=ACCESS_LIMIT_S)
         said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
-        return DeviceFault(f"emulated board: process died ({f'signal {-status}' if status < 0 else said[-1:]})")
+        return DeviceFault(f"{self._name}: process died ({f'signal {-status}' if status < 0 else said[-1:]})")

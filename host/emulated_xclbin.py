@@ -40,9 +40,14 @@ def emulated_banks(manifest: Manifest, bank_bytes: int = BANK_BYTES) -> tuple[Ba
     )
 
 
-def build_emulated_xclbin(project: Path, manifest: Manifest, bank_bytes: int = BANK_BYTES) -> Path:
-    """Compiles the emulator of ``project`` if need be, and wraps it up. Raises AebertError when it does not compile."""
-    library = build_emulator(project)
+def build_emulated_xclbin(
+    project: Path, manifest: Manifest, bank_bytes: int = BANK_BYTES, options: tuple[str, ...] = ()
+) -> Path:
+    """Compiles the emulator of ``project`` if need be, with further compiler ``options``, and wraps it up.
+
+    Raises AebertError when it does not compile.
+    """
+    library = build_emulator(project, options)
     content = emulated_xclbin(manifest, library.read_bytes(), emulated_banks(manifest, bank_bytes))
     path = project / BUILD_FOLDER / f"emulated-{hashlib.sha256(content).hexdigest()[:16]}{FILE_SUFFIX}"
     if not path.is_file():

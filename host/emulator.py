@@ -1,8 +1,12 @@
-"""The emulator as a device: the project's compiled C++, driven through its buffers and arguments."""
+"""The emulator as a device: the project's compiled C++ in a process of its own, driven through buffers and registers.
+
+A process of its own, so that a launch has a deadline: a kernel that hangs or crashes is killed, and nothing else.
+"""
 
 from __future__ import annotations
 
-import ctypes
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +14,26 @@ import numpy.typing as npt
 
 from aebert.errors import AebertError
 from aebert.source_kind import SourceKind
+from codegen.manifest import register_map
 from codegen.toolchains.emulator import build_emulator
-from host.device import Launch
+from host.board_process import DONE, START, Bank, Fault, LibraryCall
+from host.device import Launch, register_writes
+from host.emulated_board import EmulatedMemory, EmulatedRegisters
+from host.faults import DeadlineExceededError, DeviceFault
 
-# As an AXI master sees memory: a buffer begins on a page.
-ALIGNMENT = 4096
+CONTROL = 0
+# The whole memory: address 0 stays in no bank, so that a forgotten pointer is found. Pages that nobody writes cost
+# nothing.
+MEMORY = Bank("emulator", base=1 << 32, size=1 << 33, offset=0)
 
 
 class EmulatorBuffer:
-    """Host memory; the emulated device reads and writes it in place."""
+    """Memory that this process and the emulator's share; it is free again when this object is."""
 
-    def __init__(self, size: int) -> None:
-        whole = np.zeros(size + ALIGNMENT, np.uint8)
-        start = -whole.ctypes.data % ALIGNMENT
-        self._array = whole[start : start + size]
+    def __init__(self, memory: EmulatedMemory, size: int) -> None:
+        self.address = memory.allocate(MEMORY.tag, size)
+        self._array = memory.view(self.address, size)
+        weakref.finalize(self, memory.free, self.address)
 
     @property
     def array(self) -> npt.NDArray[np.uint8]:
@@ -37,32 +47,68 @@ class EmulatorBuffer:
 
 
 class EmulatorDevice:
-    """Compiles the project if need be, and loads it."""
+    """Compiles the project if need be, and loads it in a process that ends with this object."""
 
     name = "emulator"
     source: SourceKind = "emulated"
 
     def __init__(self, project: Path, top: str, options: tuple[str, ...] = ()) -> None:
         library = build_emulator(project, options)
+        self._memory = EmulatedMemory([MEMORY])
         try:
-            self._library = ctypes.CDLL(str(library))
-        except OSError as error:
-            raise AebertError(f"{library}: cannot be loaded ({error}); delete it and build again") from None
-        self._kernel = self._library[top]
-        self._kernel.restype = None
-        self._error = self._library.aebert_emulation_error
-        self._error.restype = ctypes.c_char_p
+            self._registers = EmulatedRegisters(
+                self._memory, library.read_bytes(), top, register_map(), chained=False, name=self.name
+            )
+        except DeviceFault as fault:
+            raise AebertError(f"{library}: cannot be loaded ({fault}); delete it and build again") from None
+        self._release = weakref.finalize(self, _release, self._registers, self._memory)
+        self._unusable = ""
 
     def allocate(self, port: str, size: int) -> EmulatorBuffer:
-        return EmulatorBuffer(size)
+        return EmulatorBuffer(self._memory, size)
 
     def launch(self, launch: Launch, deadline_s: float) -> None:
-        """Runs in the calling thread; a deadlock of the processes is found and reported, so it cannot hang on one."""
-        pointers = [ctypes.c_void_p(buffer.array.ctypes.data) for buffer in launch.buffers]
-        self._kernel(*pointers, *(ctypes.c_int(count) for count in launch.counts))
-        message = (self._error() or b"").decode()
-        if message:
-            raise AebertError(f"emulator: {message}")
+        """A deadlock of the kernel's processes is found and named. What exceeds the deadline is killed."""
+        if self._unusable:
+            raise DeviceFault(f"{self.name}: {self._unusable}; open the device again")
+        addresses = [_address(buffer) for buffer in launch.buffers]
+        for offset, value in register_writes(register_map(), [*addresses, *launch.counts]):
+            self._registers.write(offset, value)
+        self._registers.write(CONTROL, START)
+        try:
+            status = self._registers.wait(deadline_s)
+        except DeadlineExceededError:
+            self.close()
+            self._unusable = "an earlier launch never ended, its process was killed"
+            raise DeadlineExceededError(f"{self.name}: the kernel was not done within {deadline_s:g} s") from None
+        if not status & DONE:
+            self._unusable = "a launch was lost"
+            raise DeviceFault(f"{self.name}: the kernel is idle and was never done; its start or end was lost")
+
+    def call(self, calls: Sequence[LibraryCall]) -> None:
+        """Configures the compiled emulator."""
+        self._registers.call(calls)
+
+    def timing(self) -> str:
+        """What timed emulation says of the last launch, as JSON."""
+        return self._registers.timing()
+
+    def inject(self, fault: Fault) -> None:
+        """Makes one of the next launches go wrong."""
+        self._registers.inject(fault)
 
     def close(self) -> None:
-        """The library stays loaded: a process can hold several designs."""
+        """Ends the process. Buffers stay readable."""
+        self._unusable = "closed"
+        self._release()
+
+
+def _release(registers: EmulatedRegisters, memory: EmulatedMemory) -> None:
+    registers.close()
+    memory.close()
+
+
+def _address(buffer: object) -> int:
+    if not isinstance(buffer, EmulatorBuffer):
+        raise TypeError(f"{buffer!r} was not allocated on this device")
+    return buffer.address

@@ -8,18 +8,21 @@ from datetime import datetime, timezone
 
 import numpy as np
 
-from aebert.errors import AebertError
+from aebert.cost_model.run_inputs import Launch, RunInputs, to_text
 from aebert.records.record import RunRecord
 from aebert.source_kind import SourceKind
+from codegen.memory_image import pack_encoder
 from codegen.project import Project
 from codegen.vectors import Int16Array
 from host.accelerator import Accelerator, LaunchTimes
+from host.conditions import Conditions, observe
+from host.device import ClockedDevice
 from host.faults import DeviceFault
 from host.open import open_accelerator
-from host.timed_run import time_project
 
 RESIDUAL_SPREAD = 3000.0
-EMULATOR = "emulator"
+# Of launches without a pause, for sensors that average over a part of a second.
+LOAD_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Measurement:
 
     ``kernel_ms`` is from start to done; ``upload_ms`` and ``download_ms`` are program and input to the device and the
     output back, ``cold_ms`` all three of the first launch: None in emulation, where only ``cycles`` is a fact, which at
-    ``clock_mhz`` give ``kernel_ms``. ``basis`` says what the figures rest on.
+    ``clock_mhz`` give ``kernel_ms``. ``basis`` says what the figures rest on. ``clock_mhz`` is the design's;
+    ``conditions`` has the one that the board says it runs at.
     """
 
     device: str
@@ -52,28 +56,46 @@ class Measurement:
     upload_ms: Distribution | None
     download_ms: Distribution | None
     cold_ms: float | None
+    conditions: Conditions
 
 
 def measure(project: Project, device: str, lengths: Sequence[int], warm_up: int, repeats: int) -> Measurement:
-    """``emulator`` is the timed emulation; any other name is a board (see `host.open.open_device`).
+    """On ``device`` (see `host.open.open_device`); emulated devices run in timed emulation.
 
     Raises DeviceFault when the device does not give the known answer, or not the same output every time: then there is
-    no figure. Raises AebertError for an emulated board, which has no time.
+    no figure.
     """
-    kind = device.partition(":")[0]
-    if kind == "pynq-emulator":
-        raise AebertError(f"device {device!r}: has no time of its own; use emulator, which is timed")
-    if kind == EMULATOR:
-        return _measure_emulated(project, tuple(lengths))
-    with open_accelerator(project, device, known_answer=True) as accelerator:
-        return measure_board(project, accelerator, lengths, warm_up, repeats)
+    with open_accelerator(project, device, known_answer=True, clocked=True) as accelerator:
+        return measure_resident(project, accelerator, lengths, warm_up, repeats)
+
+
+def measure_resident(
+    project: Project,
+    accelerator: Accelerator,
+    lengths: Sequence[int],
+    warm_up: int,
+    repeats: int,
+    load_seconds: float = LOAD_SECONDS,
+) -> Measurement:
+    """Of the subnet that is resident: in cycles where the device counts them, else by the clock on the wall.
+
+    Where the device has sensors, they are read during ``load_seconds`` of launches without a pause.
+    """
+    if isinstance(accelerator.device, ClockedDevice):
+        return _measure_cycles(project, accelerator, accelerator.device, lengths)
+    return measure_board(project, accelerator, lengths, warm_up, repeats, load_seconds)
 
 
 def measure_board(
-    project: Project, accelerator: Accelerator, lengths: Sequence[int], warm_up: int, repeats: int
+    project: Project,
+    accelerator: Accelerator,
+    lengths: Sequence[int],
+    warm_up: int,
+    repeats: int,
+    load_seconds: float = LOAD_SECONDS,
 ) -> Measurement:
     """``warm_up`` launches that do not count, the first of them cold, then ``repeats`` that do."""
-    program, residuals = accelerator.program(lengths), _residuals(project, lengths)
+    program, residuals = accelerator.program(lengths), random_residuals(project, lengths)
     outputs, times = [], []
     for _ in range(warm_up + repeats):
         outputs.append(accelerator.execute(accelerator.prepare(program, residuals)))
@@ -81,6 +103,9 @@ def measure_board(
         if not np.array_equal(outputs[-1], outputs[0]):
             raise DeviceFault(f"{accelerator.device.name}: launch {len(outputs)} gave another output than the first")
         del outputs[1:]
+    conditions = observe(
+        accelerator.device, lambda: accelerator.execute(accelerator.prepare(program, residuals)), load_seconds
+    )
     accelerator.check_resident()
     counted = times[warm_up:]
     return Measurement(
@@ -94,25 +119,30 @@ def measure_board(
         upload_ms=distribution([time.upload_s for time in counted]),
         download_ms=distribution([time.download_s for time in counted]),
         cold_ms=1e3 * _total(times[0]),
+        conditions=conditions,
     )
 
 
-def _measure_emulated(project: Project, lengths: tuple[int, ...]) -> Measurement:
-    # The same C++ without clocks: what it computes must be right before how long it takes means anything.
-    open_accelerator(project, "emulator", known_answer=True).device.close()
-    run = time_project(project, lengths)
-    sources = sorted({schedule.source for schedule in run.schedules})
+def _measure_cycles(
+    project: Project, accelerator: Accelerator, device: ClockedDevice, lengths: Sequence[int]
+) -> Measurement:
+    """One launch: every other one takes as many cycles."""
+    accelerator.execute(accelerator.prepare(accelerator.program(lengths), random_residuals(project, lengths)))
+    accelerator.check_resident()
+    cycles = device.result().checked_cycles()
+    clock_mhz = project.manifest.clock_mhz
     return Measurement(
-        device=EMULATOR,
-        source="emulated",
-        basis=f"timed emulation, loop schedules from: {', '.join(sources)}",
-        clock_mhz=run.clock_mhz,
-        lengths=lengths,
-        cycles=run.result.checked_cycles(),
-        kernel_ms=distribution([run.latency_ms / 1e3]),
+        device=device.name,
+        source=device.source,
+        basis=device.basis,
+        clock_mhz=clock_mhz,
+        lengths=tuple(lengths),
+        cycles=cycles,
+        kernel_ms=distribution([cycles / clock_mhz / 1e6]),
         upload_ms=None,
         download_ms=None,
         cold_ms=None,
+        conditions=observe(device, lambda: None, 0.0),
     )
 
 
@@ -137,6 +167,7 @@ def run_record(project: Project, measurement: Measurement) -> RunRecord:
         tool="aebert measure",
         tool_version=manifest.toolkit_version,
         clock_asked_mhz=manifest.clock_mhz,
+        clock_achieved_mhz=measurement.conditions.clock_mhz,
         cycles=measurement.cycles,
         latency_min_ms=measurement.kernel_ms.min,
         latency_ms=measurement.kernel_ms.median,
@@ -145,11 +176,28 @@ def run_record(project: Project, measurement: Measurement) -> RunRecord:
         sequence_length=lengths.pop() if len(lengths) == 1 else None,
         workload=f"{len(measurement.lengths)} sequences of {', '.join(map(str, measurement.lengths))} tokens",
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        note=f"{measurement.device}; {measurement.basis}",
+        note="; ".join([measurement.device, measurement.basis, *_conditions_in_words(measurement.conditions)]),
+        inputs=to_text(run_inputs(project, measurement.lengths)),
     )
 
 
-def _residuals(project: Project, lengths: Sequence[int]) -> list[Int16Array]:
+def run_inputs(project: Project, lengths: Sequence[int]) -> RunInputs:
+    """What the closed form needs to predict a launch of sequences of ``lengths`` tokens."""
+    manifest = project.manifest
+    packed = pack_encoder(project.quantised, manifest.config)
+    tiles = tuple(tuple(matrix.tiles for matrix in layer) for layer in packed)
+    launch = Launch(manifest.shape, tuple(lengths), tiles)
+    return RunInputs(manifest.config, manifest.compute_units, manifest.clock_mhz, launch)
+
+
+def _conditions_in_words(conditions: Conditions) -> list[str]:
+    words = [] if conditions.power_w is None else [f"{conditions.power_w:.1f} W ({conditions.note})"]
+    if conditions.temperature_c is not None:
+        words.append(f"{conditions.temperature_c:.0f} C")
+    return words
+
+
+def random_residuals(project: Project, lengths: Sequence[int]) -> list[Int16Array]:
     """Random: the time of a launch does not depend on the values."""
     random = np.random.default_rng(0)
     hidden = project.manifest.shape.hidden

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from aebert.errors import AebertError
 from aebert.source_kind import SourceKind
@@ -16,32 +17,49 @@ from host.emulator import EmulatorDevice
 from host.faults import DeviceFault
 from host.known_answer import check_known_answer, read_known_answer
 
+if TYPE_CHECKING:
+    from host.pynq_emulator import EmulatedPynqDevice
+
 BOARD_DEADLINE_S = 10.0
 
 
-def open_device(project: Project, name: str) -> Device:
+def device_kinds() -> tuple[str, ...]:
+    """What a device's name may begin with."""
+    return tuple(_OPENERS)
+
+
+def open_device(project: Project, name: str, *, clocked: bool = False) -> Device:
     """Loads the project's design on a device and takes the device's lock.
 
-    ``name``: ``emulator`` (in this process), ``pynq-emulator[:N]`` (a process of its own behind the PYNQ library),
+    ``name``: ``emulator`` (a process of its own), ``pynq-emulator[:N]`` (the same behind the PYNQ library),
     ``pynq[:N]`` (a Zynq or Kria board that this runs on), ``xrt[:N]`` (a PCIe card), ``remote:HOST`` (PYNQ.remote).
+    ``clocked``: emulators run in timed emulation (`host.device.ClockedDevice`); boards have the clock on the wall.
     Raises AebertError for any other name, for a bitstream that is missing or of another design, and for a device that
     somebody else has.
     """
     kind, _, which = name.partition(":")
     if kind not in _OPENERS:
         raise AebertError(f"device {name!r}: not known; there are {', '.join(_OPENERS)}")
+    if clocked and kind in _CLOCKED_OPENERS:
+        return _CLOCKED_OPENERS[kind](project, which)
     return _OPENERS[kind](project, which)
 
 
 def open_accelerator(
-    project: Project, name: str, *, known_answer: bool = False, guarded: bool = False, deadline_s: float | None = None
+    project: Project,
+    name: str,
+    *,
+    known_answer: bool = False,
+    guarded: bool = False,
+    clocked: bool = False,
+    deadline_s: float | None = None,
 ) -> Accelerator:
-    """The project's subnet resident on the device; see `Accelerator` for ``guarded``.
+    """The project's subnet resident on the device; see `Accelerator` for ``guarded``, `open_device` for ``clocked``.
 
     With ``known_answer`` a golden vector is compared first; raises DeviceFault when it comes out wrong.
     """
     known = read_known_answer(project) if known_answer else None
-    device = open_device(project, name)
+    device = open_device(project, name, clocked=clocked)
     limit = deadline_s or (BOARD_DEADLINE_S if device.source == "hw" else DEADLINE_S)
     try:
         accelerator = Accelerator(
@@ -62,30 +80,62 @@ def _number(kind: str, which: str) -> int:
 
 
 def _open_emulator(project: Project, which: str) -> Device:
+    _check_unnumbered(which)
+    return EmulatorDevice(project.directory, project.manifest.top)
+
+
+def _open_clocked_emulator(project: Project, which: str) -> Device:
+    from host.clocks import project_clocks
+    from host.timed_emulator import TimedEmulatorDevice
+
+    _check_unnumbered(which)
+    clocks = project_clocks(project)
+    return TimedEmulatorDevice(project.directory, project.manifest.top, clocks.schedules, clocks.ports)
+
+
+def _check_unnumbered(which: str) -> None:
     if which:
         raise AebertError(f"device 'emulator:{which}': takes no number; use pynq-emulator:{which} for several")
-    return EmulatorDevice(project.directory, project.manifest.top)
 
 
 def _open_pynq_emulator(project: Project, which: str) -> Device:
     # PYNQ takes a second to import, and is an extra.
     from host.emulated_xclbin import build_emulated_xclbin
     from host.pynq_board import PynqBoard
+
+    bitstream = build_emulated_xclbin(project.directory, project.manifest)
+    return _locked_emulated_board(
+        which,
+        lambda board, name, release: PynqBoard(
+            board, bitstream, project.manifest, name=name, source="emulated", released=release
+        ),
+    )
+
+
+def _open_clocked_pynq_emulator(project: Project, which: str) -> Device:
+    from codegen.toolchains.timed import TIMED_OPTIONS
+    from host.clocked_pynq_board import ClockedPynqBoard
+    from host.clocks import project_clocks
+    from host.emulated_xclbin import build_emulated_xclbin
+
+    bitstream = build_emulated_xclbin(project.directory, project.manifest, options=TIMED_OPTIONS)
+    clocks = project_clocks(project)
+    return _locked_emulated_board(
+        which,
+        lambda board, name, release: ClockedPynqBoard(board, bitstream, project, clocks, name=name, released=release),
+    )
+
+
+def _locked_emulated_board(
+    which: str, connect: Callable[[EmulatedPynqDevice, str, Callable[[], None]], Device]
+) -> Device:
     from host.pynq_emulator import find_emulated_board
 
     board = find_emulated_board(_number("pynq-emulator", which))
-    bitstream = build_emulated_xclbin(project.directory, project.manifest)
     # Emulated boards are this process's own, so the lock is too.
     return _locked(
         f"pynq-emulator-{os.getpid()}-{board.number}",
-        lambda release: PynqBoard(
-            board,
-            bitstream,
-            project.manifest,
-            name=f"pynq-emulator:{board.number}",
-            source="emulated",
-            released=release,
-        ),
+        lambda release: connect(board, f"pynq-emulator:{board.number}", release),
         reset=board.unload,
     )
 
@@ -93,7 +143,7 @@ def _open_pynq_emulator(project: Project, which: str) -> Device:
 def _open_pynq(project: Project, which: str) -> Device:
     import pynq
 
-    from host.pynq_board import PynqBoard
+    from host.local_pynq_board import LocalPynqBoard
 
     number = _number("pynq", which)
     if number >= len(pynq.Device.devices):
@@ -102,7 +152,7 @@ def _open_pynq(project: Project, which: str) -> Device:
     bitstream = find_bitstream(project.directory)
     return _locked(
         f"pynq-{number}",
-        lambda release: PynqBoard(
+        lambda release: LocalPynqBoard(
             board, bitstream, project.manifest, name=f"pynq:{number}", source="hw", released=release
         ),
     )
@@ -167,4 +217,8 @@ _OPENERS: Mapping[str, Callable[[Project, str], Device]] = {
     "pynq": _open_pynq,
     "xrt": _open_xrt,
     "remote": _open_remote,
+}
+_CLOCKED_OPENERS: Mapping[str, Callable[[Project, str], Device]] = {
+    "emulator": _open_clocked_emulator,
+    "pynq-emulator": _open_clocked_pynq_emulator,
 }

@@ -23,7 +23,7 @@ from aebert.source_kind import SourceKind
 from codegen.manifest import Manifest
 from host.bitstream import check_bitstream, read_bitstream_facts
 from host.board_process import CONTINUE, DONE, IDLE, START
-from host.device import PORTS, DeviceBuffer, Launch
+from host.device import PORTS, DeviceBuffer, Launch, register_writes
 from host.faults import DeadlineExceededError, DeviceFault
 
 CONTROL = 0
@@ -137,10 +137,8 @@ class PynqBoard:
 
     def _start(self, launch: Launch) -> None:
         values = [*map(_address, launch.buffers), *launch.counts]
-        for register, value in zip(self._manifest.registers, values, strict=True):
-            self._kernel.write(register.offset, value & 0xFFFFFFFF)
-            if register.bits == 64:
-                self._kernel.write(register.offset + 4, value >> 32)
+        for offset, word in register_writes(self._manifest.registers, values):
+            self._kernel.write(offset, word)
         self._kernel.write(CONTROL, START)
 
     def _check_usable(self) -> None:

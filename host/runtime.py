@@ -241,5 +241,5 @@ def load(project: Path | str, device: str = "emulator", *, guarded: bool = False
     The device has passed a known-answer test when this returns. ``guarded``: every launch is checked; see
     `Accelerator`. Raises AebertError for a folder that is no project, and when the device cannot be had.
     """
-    loaded = load_project(Path(project))
+    loaded = load_project(project)
     return AcceleratedModel(loaded, lambda: open_accelerator(loaded, device, known_answer=True, guarded=guarded))

@@ -6,23 +6,42 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from aebert.timing.ports import PortTiming
-from aebert.timing.result import TimedResult
+from aebert.timing.pragmas import KernelPragmas
+from aebert.timing.result import TimedResult, parse_result
 from aebert.timing.schedules import LoopSchedule
-from codegen.toolchains.timed import TIMED_OPTIONS, configure, last_result, project_pragmas
+from codegen.toolchains.timed import TIMED_OPTIONS, project_pragmas
+from host.clocks import clock_basis
 from host.emulator import EmulatorDevice
+from host.timing_calls import timing_calls
 
 
 class TimedEmulatorDevice(EmulatorDevice):
-    """Compiles the project in timed mode if need be. Its results are those of the functional emulator, bit for bit."""
+    """Compiles the project in timed mode if need be. Its results are those of the functional emulator, bit for bit.
 
-    name = "timed emulator"
+    ``options`` are further compiler options.
+    """
+
+    name = "emulator"
 
     def __init__(
-        self, project: Path, top: str, schedules: Iterable[LoopSchedule], ports: Mapping[str, PortTiming]
+        self,
+        project: Path,
+        top: str,
+        schedules: Iterable[LoopSchedule],
+        ports: Mapping[str, PortTiming],
+        options: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(project, top, TIMED_OPTIONS)
-        configure(self._library, project_pragmas(project), schedules, ports)
+        super().__init__(project, top, (*TIMED_OPTIONS, *options))
+        self.configure(project_pragmas(project), schedules, ports)
+
+    def configure(
+        self, pragmas: KernelPragmas, schedules: Iterable[LoopSchedule], ports: Mapping[str, PortTiming]
+    ) -> None:
+        """What launches rest on from now on."""
+        chosen = tuple(schedules)
+        self.basis = clock_basis(chosen)
+        self.call(timing_calls(pragmas, chosen, ports))
 
     def result(self) -> TimedResult:
         """Of the last launch; a launch that ends in a deadlock raises and still has one."""
-        return last_result(self._library)
+        return parse_result(self.timing())

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aebert.boards import load_board
 from aebert.design.program import Program
 from aebert.design.work import PassWork, engine_steps, program_work
-from aebert.timing.ports import PortTiming, port_timings
+from aebert.timing.ports import PortTiming
 from aebert.timing.result import TimedResult
-from aebert.timing.schedules import LoopSchedule, estimated_schedules, synthesised_schedules
+from aebert.timing.schedules import LoopSchedule
 from codegen.memory_image import pack_encoder, tile_counts
-from codegen.placement import port_traffic
 from codegen.project import Project
-from codegen.toolchains.timed import project_pragmas
-from codegen.toolchains.vitis import synthesised_reports
 from host.accelerator import Accelerator
+from host.clocks import project_clocks
 from host.timed_emulator import TimedEmulatorDevice
 
 if TYPE_CHECKING:
@@ -49,16 +45,6 @@ class TimedRun:
         return engine_steps(self.work) / self.result.checked_cycles()
 
 
-def synthesis_of(project: Path) -> tuple[CsynthReport, ...]:
-    """The reports of C synthesis that lie in the project's build folder."""
-    collected = synthesised_reports(project)
-    if not collected:
-        return ()
-    from aebert.hls_reports.model import CsynthReport
-
-    return tuple(each.report for each in collected if isinstance(each.report, CsynthReport))
-
-
 def time_project(project: Project, lengths: Sequence[int], *, csynth_reports: Iterable[CsynthReport] = ()) -> TimedRun:
     """Runs sequences of ``lengths`` tokens in one launch. Cycles do not depend on activations, so those are zero.
 
@@ -68,16 +54,13 @@ def time_project(project: Project, lengths: Sequence[int], *, csynth_reports: It
     """
     manifest = project.manifest
     config = manifest.config
-    schedules = estimated_schedules(config, project_pragmas(project.directory))
-    reports = tuple(csynth_reports) or synthesis_of(project.directory)
-    if reports:
-        schedules = synthesised_schedules(schedules, reports)
-    ports = port_timings(config, load_board(manifest.board), manifest.clock_mhz, manifest.banks, port_traffic(config))
-    device = TimedEmulatorDevice(project.directory, manifest.top, schedules, ports)
-    accelerator = Accelerator(device, config, project.quantised, project.image)
-    program = accelerator.program(lengths)
+    clocks = project_clocks(project, csynth_reports)
+    device = TimedEmulatorDevice(project.directory, manifest.top, clocks.schedules, clocks.ports)
     hidden = project.quantised.shape.hidden
-    accelerator.run_program(program, [np.zeros((length, hidden), np.int16) for length in lengths])
+    with Accelerator(device, config, project.quantised, project.image) as accelerator:
+        program = accelerator.program(lengths)
+        accelerator.run_program(program, [np.zeros((length, hidden), np.int16) for length in lengths])
+        result = device.result()
     tiles = tile_counts(pack_encoder(project.quantised, config))
     work = program_work(config, program, manifest.shape, tiles)
-    return TimedRun(program, device.result(), schedules, ports, work, manifest.clock_mhz)
+    return TimedRun(program, result, clocks.schedules, clocks.ports, work, manifest.clock_mhz)

@@ -18,8 +18,10 @@ from aebert.errors import AebertError
 from aebert.source_kind import SourceKind
 from codegen.manifest import Manifest
 from host.bitstream import check_bitstream, read_bitstream_facts
+from host.conditions import SensorReading
 from host.device import PORTS, DeviceBuffer, Launch
 from host.faults import DeadlineExceededError, DeviceFault
+from host.xrt_sensors import parse_sensors
 
 
 def import_pyxrt() -> ModuleType:
@@ -108,6 +110,16 @@ class XrtBoard:
         raise DeadlineExceededError(
             f"{self.name}: the kernel was not done within {deadline_s:g} s; 'xbutil reset' gets the card back"
         )
+
+    def read_sensors(self) -> SensorReading:
+        """Nothing with an XRT whose Python module has no ``get_info``. Raises DeviceFault when the card is silent."""
+        info = getattr(self._pyxrt, "xrt_info_device", None)
+        if info is None:
+            return SensorReading()
+        try:
+            return parse_sensors(*(self._card.get_info(key) for key in (info.electrical, info.thermal, info.platform)))
+        except RuntimeError as error:
+            raise DeviceFault(f"{self.name}: sensors cannot be read ({error})") from None
 
     def close(self) -> None:
         self._kernel = self._card = None

@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 import pytest
 
-from aebert.cli.main import COMMANDS, LazyCommand, main
+from aebert.cli.main import COMMANDS, main
 from aebert.cli.output import Output, current_output
 from aebert.errors import AebertError
+
+if TYPE_CHECKING:
+    from tests.support.trial_command import Failing, Install
+
+pytest_plugins = ["tests.support.trial_command"]
 
 HEAVY = ("torch", "transformers", "numpy", "scipy", "rich", "jinja2", "plotly", "optuna", "sqlalchemy")
 
@@ -26,37 +29,6 @@ HEAVY = ("torch", "transformers", "numpy", "scipy", "rich", "jinja2", "plotly", 
 def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "aebert.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
-
-
-Install = Callable[[Callable[[], None]], None]
-Failing = Callable[[BaseException], None]
-
-
-@pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Put a command ``try`` with the given body into the table."""
-
-    def put(body: Callable[[], None]) -> None:
-        module = ModuleType("try_command")
-        vars(module)["command"] = click.command()(body)
-        monkeypatch.setitem(sys.modules, "try_command", module)
-        table = {**COMMANDS, "try": LazyCommand("try_command", "Tries.")}
-        monkeypatch.setattr("aebert.cli.main.COMMANDS", table)
-
-    return put
-
-
-@pytest.fixture
-def failing(install: Install) -> Failing:
-    """Let the command ``try`` raise the given error."""
-
-    def put(error: BaseException) -> None:
-        def body() -> None:
-            raise error
-
-        install(body)
-
-    return put
 
 
 def test_help_lists_every_command_with_its_line() -> None:
@@ -254,3 +226,16 @@ def test_completion_offers_the_commands() -> None:
     shown = run(environment=environment)
     assert shown.returncode == 0
     assert "prune" in shown.stdout
+
+
+def test_bars_are_for_terminals_that_can_move_their_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    from aebert.cli.output import shows_bars
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert shows_bars()
+    monkeypatch.setenv("TERM", "dumb")
+    assert not shows_bars()
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
+    assert not shows_bars()

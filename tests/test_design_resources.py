@@ -26,7 +26,7 @@ MIDDLE = HardwareConfig(
 
 
 def _count(*configs: HardwareConfig) -> KernelResources:
-    sizes = Sizes.concatenate([Sizes.of(config) for config in configs])
+    sizes = Sizes.of_all(configs)
     each = np.ones(len(configs))
     bound = bind_many(sizes, luts=2e5 * each, bram36=700 * each, uram=100 * each)
     return count_resources(sizes, bound)

@@ -6,10 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from aebert.cli.measure import command
-from aebert.errors import AebertError
 from aebert.records import open_database
 from codegen.project import Project
 from host.board_process import Fault
@@ -17,6 +14,7 @@ from host.faults import DeviceFault
 from host.measure import distribution, measure, measure_board
 from host.open import open_accelerator
 from host.pynq_emulator import find_emulated_board
+from tests.support.command_line import aebert
 
 pytest_plugins = ["tests.support.host_fixtures"]
 
@@ -25,9 +23,8 @@ def test_emulated_latency_is_the_designs_cycles_at_its_clock_and_is_stored_as_su
     tiny_project: Project, tmp_path: Path
 ) -> None:
     database = tmp_path / "runs.sqlite"
-    arguments = [str(tiny_project.directory), "--tokens", "20", "--json", "--store", "--database", str(database)]
-    done = CliRunner().invoke(command, arguments)
-    assert done.exit_code == 0, done.output
+    done = aebert("measure", tiny_project.directory, "--tokens", 20, "--json", "--store", "--database", database)
+    assert done.exit_code == 0, done.stderr
     figures = json.loads(done.stdout)
     assert figures["source"] == "emulated"
     assert figures["cycles"] > 1000
@@ -47,9 +44,11 @@ def test_longer_sequences_take_more_cycles(tiny_project: Project) -> None:
     assert cycles == sorted(set(cycles))
 
 
-def test_an_emulated_board_has_no_latency(tiny_project: Project) -> None:
-    with pytest.raises(AebertError, match="has no time of its own; use emulator"):
-        measure(tiny_project, "pynq-emulator:1", [8], 1, 1)
+def test_an_emulated_board_counts_the_cycles_that_the_emulator_counts(tiny_project: Project) -> None:
+    alone, behind_pynq = (measure(tiny_project, device, [8, 20], 1, 1) for device in ("emulator", "pynq-emulator:1"))
+    assert behind_pynq.cycles == alone.cycles
+    assert (behind_pynq.device, behind_pynq.source) == ("pynq-emulator:1", "emulated")
+    assert behind_pynq.kernel_ms == alone.kernel_ms
 
 
 def test_kernel_time_is_apart_from_transfers_and_the_first_launch_does_not_count(tiny_project: Project) -> None:

@@ -6,22 +6,20 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from aebert.cli.run import command
-from aebert.errors import AebertError
 from codegen.project import Project
+from tests.support.command_line import Finished, aebert
 
 pytest_plugins = ["tests.support.host_fixtures"]
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+def run(*arguments: object) -> Finished:
+    return aebert("run", *arguments)
 
 
 def test_labels_come_with_their_scores(tiny_project: Project) -> None:
     done = run(tiny_project.directory, "--text", "the cat sat", "--text", "a dog", "--json")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 0, done.stderr
     answer = json.loads(done.stdout)
     assert (answer["device"], answer["source"]) == ("emulator", "emulated")
     assert [result["text"] for result in answer["results"]] == ["the cat sat", "a dog"]
@@ -52,10 +50,10 @@ def test_both_emulated_devices_give_the_same_embeddings_for_a_file_of_pairs(
 def test_without_text_the_options_are_named(tiny_project: Project) -> None:
     done = run(tiny_project.directory)
     assert done.exit_code == 2
-    assert "give --text or --file" in done.output
+    assert "give --text or --file" in done.stderr
 
 
 def test_a_folder_that_is_no_project_is_named(tmp_path: Path) -> None:
     done = run(tmp_path, "--text", "a")
-    assert isinstance(done.exception, AebertError)
-    assert str(tmp_path / "manifest.json") in str(done.exception)
+    assert done.exit_code == 2
+    assert str(tmp_path / "manifest.json") in done.stderr

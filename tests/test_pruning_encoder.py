@@ -16,10 +16,17 @@ from aebert.models import load_encoder
 from aebert.models.forward import encoder_forward
 from aebert.models.packed import PackedStates
 from aebert.pruning import parse_pattern, prune_encoder
-from aebert.pruning.compensation import RIDGE, compensate_kept, reconstruction, solve_kept
+from aebert.pruning.compensation import (
+    RIDGE,
+    compensate_kept,
+    reconstruction,
+    regularised_covariance,
+    solve_kept,
+)
 from aebert.pruning.counts import uniform_ratios
 from aebert.pruning.moments import InputMoments, input_moments, iterate_moments
 from aebert.pruning.refine import refine_encoder
+from aebert.pruning.saliency import SALIENCIES, weight_scores
 from aebert.subnet import zero_counts
 
 
@@ -169,3 +176,28 @@ def test_what_cannot_be_done_is_said(encoder: Encoder) -> None:
         prune_encoder(encoder, parse_pattern("unstructured"), 0.5, "activation")
     with pytest.raises(AebertError, match="cannot be refined"):
         refine_encoder(encoder, parse_pattern("head"), 0.1, random_states(0))
+
+
+def test_second_order_saliency_is_the_error_left_when_the_rest_of_the_row_makes_up_for_a_weight() -> None:
+    random = np.random.default_rng(0)
+    inputs = 8
+    moments = input_moments(random_states(3, hidden=inputs).values)
+    hessian = regularised_covariance(moments).numpy()
+    weight = random.normal(size=(1, inputs)).astype(np.float32)
+    scores = weight_scores(weight, "second-order", moments)
+    for removed in range(inputs):
+        kept = np.delete(np.arange(inputs), removed)
+        change = np.zeros(inputs)
+        change[removed] = -weight[0, removed]
+        change[kept] = np.linalg.solve(hessian[np.ix_(kept, kept)], -hessian[kept, removed] * change[removed])
+        assert scores[0, removed] == pytest.approx(change @ hessian @ change, rel=1e-6)
+
+
+def test_second_order_saliency_leaves_less_error_than_magnitude_once_corrected(encoder: Encoder) -> None:
+    pattern, states = parse_pattern("unstructured"), random_states(0, sequences=200)
+    magnitude, second_order = (
+        prune_encoder(encoder, pattern, 0.5, saliency, iterate_moments(encoder, states), compensate=True).encoder
+        for saliency in SALIENCIES
+        if saliency != "activation"
+    )
+    assert output_error(encoder, second_order) < output_error(encoder, magnitude)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aebert.encoder import MATRIX_NAMES, EncoderShape
 from aebert.errors import AebertError
 from aebert.pruning.counts import apportion, layer_ratios, list_sites, prunable_weights, uniform_ratios, zeroed_units
-from aebert.pruning.patterns import Block, ColumnBlock, Float64Array, RowBlock, Vector, parse_pattern
+from aebert.pruning.patterns import Block, ColumnBlock, Float64Array, RowBlock, Structured, Vector, parse_pattern
 
 SHAPE = EncoderShape(layers=3, hidden=48, heads=4, ffn=96, epsilon=1e-12, max_positions=64)
 SPELLINGS = (
@@ -142,3 +142,17 @@ def test_impossible_requests_name_what_is_wrong() -> None:
     uneven = {(layer, name): 0.5 if name == "query" else 0.0 for layer in range(3) for name in MATRIX_NAMES}
     with pytest.raises(AebertError, match="same ratio"):
         zeroed_units(SHAPE, parse_pattern("head"), uneven)
+
+
+@given(st.integers(0, 2**31), st.sampled_from(SPELLINGS), st.integers(1, 6), st.integers(1, 40), st.data())
+def test_one_ranking_holds_the_masks_of_all_counts(
+    seed: int, spelling: str, rows: int, columns: int, data: st.DataObject
+) -> None:
+    pattern = parse_pattern(spelling)
+    scores = scores_of(seed, rows, columns)
+    if isinstance(pattern, Structured):
+        scores = scores.ravel()
+    kept = data.draw(st.integers(0, scores.size))
+    rank = pattern.rank(scores)
+    np.testing.assert_array_equal(np.sort(rank.ravel()), np.arange(scores.size))
+    np.testing.assert_array_equal(rank < kept, pattern.select(scores, kept))

@@ -11,10 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aebert.timing.ports import PortTiming
-from aebert.timing.result import TimedResult
+from aebert.timing.result import TimedResult, parse_result
 from codegen.render import environment, render_folder
 from codegen.toolchains.emulator import find_compiler
-from codegen.toolchains.timed import last_result
 from tests.support.clocked_loops import ClockedLoop, simulate
 
 CASES = Path(__file__).parent / "support" / "timed_cases.cpp"
@@ -50,7 +49,9 @@ class Regions:
 
     def run(self, region: str, *arguments: int) -> TimedResult:
         self._library[f"run_{region}"](*arguments)
-        return last_result(self._library)
+        read = self._library.aebert_timing_result
+        read.restype = ctypes.c_char_p
+        return parse_result(read().decode())
 
     def returned(self, region: str, *arguments: int) -> int:
         return int(self._library[f"run_{region}"](*arguments))

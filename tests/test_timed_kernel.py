@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -21,10 +20,9 @@ from aebert.timing.result import TimedResult
 from aebert.timing.schedules import estimated_schedules
 from codegen.memory_image import build_memory_image, pack_encoder, tile_counts
 from codegen.render import TOP
-from codegen.toolchains.emulator import build_emulator
-from codegen.toolchains.timed import configure, last_result, project_pragmas
+from codegen.toolchains.timed import project_pragmas
 from host.accelerator import Accelerator
-from host.emulator import EmulatorDevice
+from host.timed_emulator import TimedEmulatorDevice
 from tests.support.emulated import write_kernel
 from tests.support.random_quantised import random_quantised_encoder, random_residual, random_shape
 
@@ -35,7 +33,7 @@ QUANTISED = random_quantised_encoder(random_shape(2, 64, 4, 128), seed=1, densit
 TILES = tile_counts(pack_encoder(QUANTISED, CONFIG))
 FAST_PORTS = dict.fromkeys(PORTS, PortTiming(words_per_cycle=1.0))
 # Compiled without optimisation: compiling takes longer than running.
-OPTIONS = ("-DAEBERT_TIMED", "-O0")
+OPTIONS = ("-O0",)
 
 
 class Kernel:
@@ -44,9 +42,9 @@ class Kernel:
     def __init__(self, directory: Path, quantised: QuantisedEncoder = QUANTISED) -> None:
         self._quantised = quantised
         self.pragmas = project_pragmas(directory)
-        self._library = ctypes.CDLL(str(build_emulator(directory, OPTIONS)))
+        self._device = TimedEmulatorDevice(directory, TOP, (), {}, OPTIONS)
         image = build_memory_image(quantised, CONFIG)
-        self._accelerator = Accelerator(EmulatorDevice(directory, TOP, OPTIONS), CONFIG, quantised, image)
+        self._accelerator = Accelerator(self._device, CONFIG, quantised, image)
 
     def run(
         self,
@@ -61,11 +59,11 @@ class Kernel:
             dataclasses.replace(item, depth=max(item.ii, 1, int(item.depth * deeper)))
             for item in estimated_schedules(CONFIG, chosen)
         ]
-        configure(self._library, chosen, schedules, ports or FAST_PORTS)
+        self._device.configure(chosen, schedules, ports or FAST_PORTS)
         residuals = [random_residual(self._quantised.shape, length, seed=length) for length in lengths]
         for residual, output in zip(residuals, self._accelerator.run(residuals), strict=True):
             assert np.array_equal(output, run_encoder(self._quantised, residual))
-        return last_result(self._library)
+        return self._device.result()
 
     def useful(self, *lengths: int) -> int:
         """Iterations in which the engine multiplies."""

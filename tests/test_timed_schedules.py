@@ -73,7 +73,10 @@ def test_a_port_alone_on_a_bank_gets_its_bandwidth() -> None:
     traffic = dict.fromkeys(PORTS, 100)
     timings = port_timings(CONFIG, load_board("u200"), 300.0, banks, traffic)
     assert timings["weights"].words_per_cycle == 1.0  # 19.2 GB/s over 300 MHz and 64 bytes
-    assert timings["output"].words_per_cycle == pytest.approx(1 / 3)  # three of six share the last bank
+    # Three of six lie in the last bank, but input and output are moved when nothing else is.
+    assert timings["parameters"].words_per_cycle == timings["output"].words_per_cycle == 1.0
+    crowded = port_timings(CONFIG, load_board("u200"), 300.0, dict.fromkeys(PORTS, "DDR[0]"), traffic)
+    assert crowded["parameters"].words_per_cycle == pytest.approx(1 / 4)
     assert timings["weights"].burst_words * CONFIG.word_bytes == 4096
     faster = port_timings(CONFIG, load_board("u200"), 400.0, banks, traffic)
     assert faster["weights"].words_per_cycle == 0.75
@@ -89,7 +92,9 @@ def test_on_a_board_with_one_memory_all_ports_share_it() -> None:
     timings = port_timings(config, board, 300.0, banks, traffic)
     per_cycle = board.memory.bandwidth_gb_s * 1e3 / 300.0 / config.word_bytes
     assert timings["weights"].words_per_cycle == pytest.approx(min(1.0, 0.9 * per_cycle))
-    assert timings["program"].words_per_cycle == pytest.approx(min(1.0, per_cycle / 16))
+    # A port that asks for little takes its turn.
+    assert timings["program"].words_per_cycle == pytest.approx(min(1.0, per_cycle / 4))
+    assert timings["input"].words_per_cycle == pytest.approx(min(1.0, per_cycle))
 
 
 def test_a_result_survives_json_and_names_its_processes() -> None:

@@ -105,7 +105,7 @@ def test_another_model_in_the_project_is_refused(project: Path) -> None:
 def test_the_command_writes_json_and_junit_and_exits_with_zero(tiny_project: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("\n".join(TEXTS))
-    outputs = ["--json", str(tmp_path / "v.json"), "--junit", str(tmp_path / "v.xml")]
+    outputs = ["-o", str(tmp_path / "v.json"), "--junit", str(tmp_path / "v.xml")]
     assert main(["verify", str(tiny_project), "--text", str(text), *outputs]) == 0
     assert json.loads((tmp_path / "v.json").read_text())["passed"] is True
     suite = ElementTree.parse(tmp_path / "v.xml").getroot()

@@ -41,10 +41,18 @@ def command(project: Path, tool: str, target: str, store: bool, database: str | 
 
         for _ in output.track([tool], "compile the emulator"):
             library = build_emulator(project)
+        output.result(project=project, tool=tool, library=library)
         output.wrote(library, f"aebert verify {shlex.quote(str(project))}")
     else:
         run = _run_vendor_tool(output, project, tool, target)
         _compare_loops(output, project, manifest.config)
+        quoted = shlex.quote(str(project))
+        if tool == "vitis_hls":
+            output.next(f"aebert build {quoted} --tool v++ --target hw_emu")
+        elif target == "hw_emu":
+            output.next(f"aebert build {quoted} --tool v++ --target hw")
+        else:
+            output.next(f"aebert verify {quoted} --device xrt:0")
         if store:
             _store(output, run, manifest, database)
 
@@ -60,7 +68,15 @@ def _run_vendor_tool(output: Output, project: Path, tool: str, target: str) -> T
         output.wrote(project / report.path)
     if run.product is not None:
         output.wrote(project / run.product)
-    output.result(f"{run.tool}: {', '.join(run.steps)} in {run.seconds:.0f} s")
+    output.result(
+        f"{run.tool}: {', '.join(run.steps)} in {run.seconds:.0f} s",
+        project=project,
+        tool=run.tool,
+        steps=run.steps,
+        seconds=run.seconds,
+        product=run.product,
+        reports=[report.path for report in run.reports],
+    )
     return run
 
 
@@ -68,7 +84,7 @@ def _compare_loops(output: Output, project: Path, config: HardwareConfig) -> Non
     """II and depth as synthesised beside what the operator table had estimated."""
     from aebert.timing.schedules import estimated_schedules, synthesised_schedules
     from codegen.toolchains.timed import project_pragmas
-    from host.timed_run import synthesis_of
+    from host.clocks import synthesis_of
 
     estimated = estimated_schedules(config, project_pragmas(project))
     try:
@@ -77,19 +93,25 @@ def _compare_loops(output: Output, project: Path, config: HardwareConfig) -> Non
         output.note(str(error))
         return
     output.result(f"{'loop':<28} {'II estimated, synthesised':>26} {'depth estimated, synthesised':>29}")
-    for before, after in zip(estimated, synthesised, strict=True):
-        if after.source == "csynth":
-            output.result(f"{after.loop:<28} {before.ii:>13} {after.ii:>12} {before.depth:>16} {after.depth:>12}")
+    found = [pair for pair in zip(estimated, synthesised, strict=True) if pair[1].source == "csynth"]
+    for before, after in found:
+        output.result(f"{after.loop:<28} {before.ii:>13} {after.ii:>12} {before.depth:>16} {after.depth:>12}")
+    output.result(loops=[{"estimated": before, "synthesised": after} for before, after in found])
 
 
 def _store(output: Output, run: ToolRun, manifest: Manifest, database: str | None) -> None:
+    from aebert.cost_model.run_inputs import RunInputs, to_text
     from aebert.records import open_database
     from aebert.records.from_reports import ImportContext
 
     context = ImportContext(
-        design_digest=manifest.design_digest, subnet_digest=manifest.subnet_digest, board=manifest.board
+        design_digest=manifest.design_digest,
+        subnet_digest=manifest.subnet_digest,
+        board=manifest.board,
+        inputs=to_text(RunInputs(manifest.config, manifest.compute_units, manifest.clock_mhz)),
     )
     runs = open_database(database)
     added = runs.add(record for report in run.reports for record in report.records(context))
     runs.close()
     output.note(f"stored {added.added} run records, {added.known} known already")
+    output.result(stored=added.added)

@@ -20,7 +20,15 @@ BOARD = "u200"
 
 
 @click.command(name="demo")
-@click.option("-o", "--output", "directory", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="Folder for subnet, project and report.",
+)
 @click.pass_context
 def command(ctx: click.Context, directory: Path) -> None:
     """Prune MiniLM-L6 to ratio 0.5, generate its accelerator for an Alveo U200, verify it and write a report.
@@ -43,13 +51,17 @@ def command(ctx: click.Context, directory: Path) -> None:
         ctx.invoke(
             verify.command,
             project=project,
-            json_path=directory / "verify.json",
+            path=directory / "verify.json",
             junit_path=directory / "verify.xml",
         )
     seconds = time.monotonic() - began
     with _timed(output, "report"):
         ctx.invoke(report.command, project=project, path=directory / "report.html")
-    output.result(f"from model directory to verified project in {seconds:.1f} s; open {directory / 'report.html'}")
+    output.result(
+        f"from model directory to verified project in {seconds:.1f} s; open {directory / 'report.html'}",
+        seconds=seconds,
+        report=directory / "report.html",
+    )
 
 
 def demo_model() -> Path:
@@ -64,5 +76,6 @@ def demo_model() -> Path:
 def _timed(output: Output, step: str) -> Iterator[None]:
     began = time.monotonic()
     output.note(f"== {step}")
-    yield
+    with output.facts_of(step):
+        yield
     output.note(f"== {step}: {time.monotonic() - began:.1f} s")

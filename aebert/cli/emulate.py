@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +26,7 @@ _PASSES_SHOWN = 8
 @click.option(
     "--csynth", type=click.Path(path_type=Path), multiple=True, help="csynth.xml: real II and depth of loops."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(project: Path, timed: bool, tokens: tuple[int, ...], csynth: tuple[Path, ...], as_json: bool) -> None:
+def command(project: Path, timed: bool, tokens: tuple[int, ...], csynth: tuple[Path, ...]) -> None:
     """Run PROJECT's C++ on zero activations of the given lengths [default: the longest sequence].
 
     With --timed: cycles in all, by pass and by process, how full the lanes and the FIFOs were. Exits with 1 when an
@@ -50,19 +48,23 @@ def command(project: Path, timed: bool, tokens: tuple[int, ...], csynth: tuple[P
             for _ in output.track([lengths], "emulate"):
                 hidden = loaded.manifest.shape.hidden
                 accelerator.run([np.zeros((length, hidden), np.int16) for length in lengths])
-        output.result(f"{len(lengths)} sequences of {', '.join(map(str, lengths))} tokens ran to the end")
+        output.result(
+            f"{len(lengths)} sequences of {', '.join(map(str, lengths))} tokens ran to the end",
+            project=project,
+            lengths=lengths,
+        )
+        output.next(f"aebert verify {shlex.quote(str(project))}")
         return
     from host.timed_run import time_project
 
     reports = [_read_csynth(path) for path in csynth]
     for _ in output.track([lengths], "timed emulation"):
         run = time_project(loaded, lengths, csynth_reports=reports)
-    if as_json:
-        output.result(json.dumps({**asdict(run.result), "clock_mhz": run.clock_mhz, "lengths": lengths}))
-    else:
-        _print(output, run)
+    _print(output, run)
+    output.result(project=project, lengths=lengths, clock_mhz=run.clock_mhz, source="emulated", timed=run.result)
     if run.result.violations:
         raise click.exceptions.Exit(EXIT_VIOLATION)
+    output.next(f"aebert measure {shlex.quote(str(project))} --store")
 
 
 def _read_csynth(path: Path) -> CsynthReport:
@@ -82,7 +84,10 @@ def _print(output: Output, run: TimedRun) -> None:
     if cycles is not None:
         output.result(
             f"{cycles} cycles, {run.latency_ms:.4f} ms at {run.clock_mhz:g} MHz (emulated), "
-            f"lanes busy {run.lane_utilisation:.1%}"
+            f"lanes busy {run.lane_utilisation:.1%}",
+            cycles=cycles,
+            latency_ms=run.latency_ms,
+            lane_utilisation=run.lane_utilisation,
         )
     sources = sorted({schedule.source for schedule in run.schedules})
     output.result(f"II and depth of the loops: {', '.join(sources)}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from aebert.cli.names import complete_board, complete_pattern
 from aebert.cli.output import current_output
 
 DEFAULT_LENGTH = 128
@@ -15,7 +16,12 @@ DEFAULT_LENGTH = 128
 
 @click.command(name="explore")
 @click.argument("what", metavar="SUBNET|SHAPE")
-@click.option("--board", required=True, help="Name of a board, or the path of a .toml file of your own.")
+@click.option(
+    "--board",
+    required=True,
+    shell_complete=complete_board,
+    help="Name of a board, or the path of a .toml file of your own.",
+)
 @click.option(
     "--objective",
     type=click.Choice(["latency", "throughput", "efficiency"]),
@@ -26,7 +32,11 @@ DEFAULT_LENGTH = 128
 @click.option("--length", type=int, default=DEFAULT_LENGTH, show_default=True, help="Tokens of the sequences to run.")
 @click.option("--max-seq", type=int, help="Longest sequence the design must hold [default: --length].")
 @click.option("--ratio", type=float, help="For a SHAPE: pruning ratio [default: 0].")
-@click.option("--pattern", help="For a SHAPE: pattern, as in 'aebert prune' [default: unstructured].")
+@click.option(
+    "--pattern",
+    shell_complete=complete_pattern,
+    help="For a SHAPE: pattern, as in 'aebert prune' [default: unstructured].",
+)
 @click.option("-o", "--output", "design_path", type=click.Path(path_type=Path), help="TOML for generate --config.")
 @click.option("--plot", "plot_path", type=click.Path(path_type=Path), help="HTML page with the points and the front.")
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Rows of the table.")
@@ -53,7 +63,7 @@ def command(
     from aebert.boards import load_board
     from aebert.explore.evaluate import OBJECTIVES
     from aebert.explore.explore import explore
-    from aebert.explore.report import SOURCE, front_table, write_best, write_plot
+    from aebert.explore.report import SOURCE, candidate_facts, front_table, interval_line, write_best, write_plot
     from aebert.explore.target import find_target
 
     output = current_output()
@@ -79,11 +89,22 @@ def command(
     output.result(f"{title}: {SOURCE}")
     output.result(
         f"{found.points.examined} points examined, {len(found.points.kernel)} fit, {len(found.front)} on the front "
-        f"(latency, throughput, share of the board), best {objective} first"
+        f"(latency, throughput, share of the board), best {objective} first",
+        workload=target.description,
+        board=loaded_board.name,
+        length=length,
+        objective=objective,
+        source=SOURCE,
+        examined=found.points.examined,
+        fit=len(found.points.kernel),
+        on_front=len(found.front),
+        front=[candidate_facts(candidate) for candidate in ranked[:top]],
+        best=candidate_facts(best),
     )
     output.result(front_table(ranked[:top]))
     output.result(f"best {objective}, {SOURCE}:")
     output.result(front_table([best]))
+    output.result(interval_line())
     if plot_path is not None:
         write_plot(plot_path, found, title)
         output.wrote(plot_path)
@@ -91,3 +112,5 @@ def command(
         write_best(design_path, best, board, title)
         arguments = ["--board", board, "--config", str(design_path), "-o", "project"]
         output.wrote(design_path, f"aebert generate {shlex.join([target.generate_from, *arguments])}")
+    else:
+        output.next(f"aebert explore {shlex.join([what, '--board', board, '-o', 'design.toml'])}")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from aebert.cli.names import complete_board
 from aebert.cli.output import current_output
 from aebert.cli.progress import step_progress
-from aebert.errors import AebertError
-
-if TYPE_CHECKING:
-    from aebert.encoder import Encoder
-    from aebert.pruning.patterns import Pattern
 
 
 @click.command(name="generate")
 @click.argument("subnet", type=click.Path(path_type=Path))
-@click.option("--board", required=True, help="Name of a board, or the path of a .toml file of your own.")
+@click.option(
+    "--board",
+    required=True,
+    shell_complete=complete_board,
+    help="Name of a board, or the path of a .toml file of your own.",
+)
 @click.option("-o", "--output", "directory", type=click.Path(path_type=Path), required=True, help="Project folder.")
 @click.option("--tokens", type=int, help="Tokens that meet a weight tile in one cycle (T).")
 @click.option("--out-lanes", type=int, help="Outputs of a weight tile (BN).")
@@ -61,54 +61,35 @@ def command(
 
     Example: aebert generate subnet --board u200 -o project
     """
-    from aebert.boards import load_board
-    from aebert.cli.texts import calibration_texts
+    from aebert.calibration import calibration_texts
     from aebert.design.defaults import GivenSizes
-    from aebert.design.design import Design
-    from aebert.design.design_file import read_design_file
-    from aebert.design.fit import expected_clock_mhz
-    from aebert.design.subnet_config import config_for_subnet
-    from aebert.models.host import load_host_model
-    from aebert.output_directory import check_replaceable
-    from codegen.generate import generate_project
-    from codegen.plan import KIND, MARKER
+    from codegen.generate_from_folder import DesignChoice, generate
 
     output = current_output()
-    check_replaceable(directory, MARKER, KIND, force)
-    loaded_board = load_board(board)
-    encoder, pattern = _read(subnet)
-    given = GivenSizes(tokens, out_lanes, in_lanes, max_tokens)
-    if design_file is None:
-        units = compute_units or 1
-        config = config_for_subnet(loaded_board, encoder.shape, pattern, max_seq, given, units)
-        clock = clock_mhz or expected_clock_mhz(config, loaded_board, units)
-        design = Design(config, loaded_board, clock, units)
-    else:
-        if given != GivenSizes() or max_seq is not None:
-            raise AebertError("--config: holds the sizes already; leave the size options out")
-        chosen = read_design_file(design_file)
-        if load_board(chosen.board).name != loaded_board.name:
-            raise AebertError(f"{design_file}: field 'board' is {chosen.board}, not {board}; explore that board")
-        config = chosen.config
-        design = Design(config, loaded_board, clock_mhz or chosen.clock_mhz, compute_units or chosen.compute_units)
+    sizes = GivenSizes(tokens, out_lanes, in_lanes, max_tokens)
     with step_progress(output) as progress:
-        generated = generate_project(encoder, load_host_model(subnet), design, calibration_texts(text), progress)
-        generated.plan.extract(directory, force=force)
+        generated = generate(
+            subnet,
+            directory,
+            board=board,
+            choice=DesignChoice(sizes, max_seq, design_file, clock_mhz, compute_units),
+            texts=None if text is None else calibration_texts(text),
+            force=force,
+            progress=progress,
+        )
+    design = generated.design
+    config = design.config
     output.result(
         f"{config.tokens} tokens x {config.out_lanes} outputs x {config.in_lanes} inputs = {config.macs_per_cycle} "
         f"multiply-accumulates per cycle, {generated.image.counts.tile_count} weight tiles, digest "
-        f"{generated.plan.digest[:12]}"
+        f"{generated.plan.digest[:12]}",
+        project=directory,
+        board=design.board.name,
+        digest=generated.plan.digest,
+        config=config,
+        clock_mhz=design.clock_mhz,
+        compute_units=design.compute_units,
+        macs_per_cycle=config.macs_per_cycle,
+        weight_tiles=generated.image.counts.tile_count,
     )
     output.wrote(directory, f"aebert verify {shlex.quote(str(directory))}")
-
-
-def _read(directory: Path) -> tuple[Encoder, Pattern | None]:
-    """The encoder of a subnet or of a plain model directory; the pattern only of a subnet."""
-    from aebert.models import load_encoder
-    from aebert.pruning.patterns import parse_pattern
-    from aebert.subnet import SUBNET_FILE, read_subnet
-
-    if not (directory / SUBNET_FILE).is_file():
-        return load_encoder(directory), None
-    subnet = read_subnet(directory)
-    return subnet.encoder, parse_pattern(subnet.record.pattern)

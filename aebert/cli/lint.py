@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -25,7 +26,15 @@ def command(ctx: click.Context, project: Path) -> None:
     report = lint_project(project)
     for finding in report.findings:
         output.result(str(finding))
+    output.result(
+        findings=report.findings,
+        files=report.files,
+        functions=report.functions,
+        loops=report.loops,
+        pragmas=report.pragmas,
+    )
     looked_at = f"{report.files} files, {report.functions} functions, {report.loops} loops, {report.pragmas} pragmas"
     output.note(f"{len(report.findings)} findings in {looked_at}")
     if report.findings:
         ctx.exit(1)
+    output.next(f"aebert build {shlex.quote(str(project))} --tool vitis_hls")

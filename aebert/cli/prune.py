@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from aebert.cli.common_options import overruled
+from aebert.cli.names import complete_pattern
 from aebert.cli.output import current_output
+from aebert.cli.progress import step_progress
 from aebert.errors import AebertError
 
 if TYPE_CHECKING:
-    from aebert.encoder import EncoderShape
-    from aebert.pruning.counts import MatrixKey
-    from aebert.pruning.patterns import Pattern
+    from aebert.prune_model import Ratios
 
 
 @click.command(name="prune")
@@ -28,14 +28,28 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help='JSON instead of --ratio: [{"query": 0.5, ...}, ...] by layer.',
 )
-@click.option("--pattern", default="vector:4x1", show_default=True, help="Where zeros may fall (see docs/pruning.md).")
-@click.option("--saliency", type=click.Choice(["magnitude", "activation"]), default="activation", show_default=True)
+@click.option(
+    "--pattern",
+    default="vector:4x1",
+    show_default=True,
+    shell_complete=complete_pattern,
+    help="Where zeros may fall (see docs/pruning.md).",
+)
+@click.option(
+    "--saliency",
+    type=click.Choice(["magnitude", "activation", "second-order"]),
+    default="activation",
+    show_default=True,
+    help="What counts as important (see docs/pruning.md).",
+)
 @click.option("--compensate", is_flag=True, help="Correct the kept weights by least squares.")
 @click.option("--refine", is_flag=True, help="Fit masks and weights together: best result, several times slower.")
 @click.option("--text", type=click.Path(path_type=Path), help="Calibration text, one sentence or pair per line.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Recorded in subnet.json; pruning draws nothing.")
 @click.option("--force", is_flag=True, help="Replace the subnet that is already in the output folder.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     model: Path,
     directory: Path,
     ratio: float | None,
@@ -53,57 +67,48 @@ def command(
 
     Example: aebert prune MODEL -o subnet --ratio 0.5 --pattern vector:4x1 --compensate
     """
-    from aebert.models import load_encoder
-    from aebert.output_directory import check_replaceable
-    from aebert.pruning import parse_pattern, prune_encoder
-    from aebert.pruning.saliency import check_saliency
-    from aebert.subnet import SUBNET_FILE, make_record, write_subnet
+    from aebert.calibration import read_texts
+    from aebert.prune_model import prune
 
     output = current_output()
-    check_replaceable(directory, SUBNET_FILE, "subnet", force)
-    parsed = parse_pattern(pattern)
-    encoder = load_encoder(model)
-    ratios = _ratios(encoder.shape, parsed, ratio, per_layer, per_matrix)
-    if not (refine or compensate or saliency == "activation"):
-        pruned = prune_encoder(encoder, parsed, ratios, check_saliency(saliency))
-    else:
-        from aebert.calibration import calibration_states, read_texts
-        from aebert.models.host import load_host_model
-        from aebert.pruning.moments import iterate_moments
-        from aebert.pruning.refine import refine_encoder
-
-        texts = read_texts(text)
-        states = calibration_states(load_host_model(model), texts, encoder.shape.max_positions)
-        if refine:
-            pruned = refine_encoder(
-                encoder, parsed, ratios, states, lambda layers: output.track(layers, "refining layers")
-            )
-        else:
-            moments = output.track(iterate_moments(encoder, states), "pruning layers", encoder.shape.layers)
-            pruned = prune_encoder(encoder, parsed, ratios, check_saliency(saliency), moments, compensate)
-    compensation = "refined" if refine else "least-squares" if compensate else "none"
-    # Refinement chooses masks by the error they leave, not by a saliency.
-    criterion = "reconstruction" if refine else saliency
-    record = make_record(pruned.encoder, encoder.digest, str(parsed), criterion, compensation, seed, {})
-    write_subnet(model, directory, pruned.encoder, record, force)
-    output.result(f"overall ratio {record.overall_ratio:.6f}, pattern {record.pattern}, digest {record.digest[:12]}")
+    weaker = overruled(ctx, "ratio", "per_layer", "per_matrix")
+    with step_progress(output) as progress:
+        record = prune(
+            model,
+            directory,
+            ratio=_ratios(
+                None if "ratio" in weaker else ratio,
+                None if "per_layer" in weaker else per_layer,
+                None if "per_matrix" in weaker else per_matrix,
+            ),
+            pattern=pattern,
+            saliency=saliency,
+            compensate=compensate,
+            refine=refine,
+            texts=None if text is None else read_texts(text),
+            seed=seed,
+            force=force,
+            progress=progress,
+        ).record
+    output.result(
+        f"overall ratio {record.overall_ratio:.6f}, pattern {record.pattern}, digest {record.digest[:12]}",
+        subnet=directory,
+        overall_ratio=record.overall_ratio,
+        pattern=record.pattern,
+        saliency=record.saliency,
+        compensation=record.compensation,
+        digest=record.digest,
+        source_digest=record.source_digest,
+    )
     folder = shlex.quote(str(directory))
     output.wrote(directory, f"aebert generate {folder} --board u200 -o project")
 
 
-def _ratios(
-    shape: EncoderShape, pattern: Pattern, ratio: float | None, per_layer: str | None, per_matrix: Path | None
-) -> Mapping[MatrixKey, float]:
-    from aebert.pruning.counts import layer_ratios, read_matrix_ratios, uniform_ratios
-
-    if sum(given is not None for given in (ratio, per_layer, per_matrix)) != 1:
+def _ratios(ratio: float | None, per_layer: str | None, per_matrix: Path | None) -> Ratios:
+    given = [value for value in (ratio, per_layer, per_matrix) if value is not None]
+    if len(given) != 1:
         raise AebertError("give exactly one of --ratio, --per-layer and --per-matrix")
-    if ratio is not None:
-        return uniform_ratios(shape, pattern, ratio)
-    if per_layer is not None:
-        return layer_ratios(shape, pattern, _parse_ratios(per_layer))
-    assert per_matrix is not None
-    return read_matrix_ratios(per_matrix, shape)
+    return _parse_ratios(given[0]) if isinstance(given[0], str) else given[0]
 
 
 def _parse_ratios(text: str) -> list[float]:

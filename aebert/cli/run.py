@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from aebert.cli.names import complete_device
 from aebert.cli.output import current_output
 
 if TYPE_CHECKING:
@@ -21,11 +22,14 @@ _SHOWN_VALUES = 6
 @click.option("--text", "texts", multiple=True, help="A sentence; repeat for several.")
 @click.option("--file", "file", type=click.Path(path_type=Path), help="Sentences or tab-separated pairs, one per line.")
 @click.option(
-    "--device", default="emulator", show_default=True, help="emulator, pynq-emulator, pynq:N, xrt:N or remote:HOST."
+    "--device",
+    default="emulator",
+    show_default=True,
+    shell_complete=complete_device,
+    help="emulator, pynq-emulator, pynq:N, xrt:N or remote:HOST.",
 )
 @click.option("--embeddings", is_flag=True, help="Sentence embeddings, even if the model has a head.")
 @click.option("--guarded", is_flag=True, help="Check every launch: run it twice, read all buffers back.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, embeddings in full.")
 def command(
     project: Path,
     texts: tuple[str, ...],
@@ -33,7 +37,6 @@ def command(
     device: str,
     embeddings: bool,
     guarded: bool,
-    as_json: bool,
 ) -> None:
     """Run texts through PROJECT on a device: labels if the model has a head, sentence embeddings if not.
 
@@ -52,16 +55,17 @@ def command(
         for fault in model.faults:
             output.note(f"device fault, launch repeated: {fault}")
         source = model.accelerator.device.source
-    output.result(_as_json(device, source, answers) if as_json else "\n".join(map(_as_text, answers)))
+    output.result(
+        "\n".join(map(_as_text, answers)), device=device, source=source, results=[_facts(answer) for answer in answers]
+    )
+    output.next(f"aebert measure {shlex.quote(str(project))} --device {shlex.quote(device)}")
 
 
-def _as_json(device: str, source: str, answers: list[Answer]) -> str:
-    results = [
-        {"text": answer.text}
-        | ({"label": answer.label, "scores": answer.scores} if answer.scores else {"embedding": answer.embedding})
-        for answer in answers
-    ]
-    return json.dumps({"device": device, "source": source, "results": results}, indent=2)
+def _facts(answer: Answer) -> dict[str, object]:
+    """Embeddings in full."""
+    if answer.scores:
+        return {"text": answer.text, "label": answer.label, "scores": answer.scores}
+    return {"text": answer.text, "embedding": answer.embedding}
 
 
 def _as_text(answer: Answer) -> str:

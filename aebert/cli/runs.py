@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aebert.cli.names import complete_board
 from aebert.cli.output import current_output
 from aebert.errors import AebertError
 
@@ -21,11 +22,14 @@ _SHOWN_REFUSALS = 5
 database_option = click.option(
     "--database",
     metavar="URL",
+    envvar="AEBERT_DATABASE",
     help="SQLAlchemy URL or SQLite file [default: AEBERT_DATABASE, else aebert_runs.sqlite in this folder].",
 )
 source_option = click.option("--source", type=click.Choice(SOURCES), help="Only records from this source.")
 design_option = click.option("--design", metavar="NAME", help="Only records of this design.")
-board_option = click.option("--board", metavar="NAME", help="Only records of this board.")
+board_option = click.option(
+    "--board", metavar="NAME", shell_complete=complete_board, help="Only records of this board."
+)
 
 
 @click.group(name="runs")
@@ -42,7 +46,7 @@ def command() -> None:
 @click.option("--design", metavar="NAME", help="Name of the design, instead of the report's top function.")
 @click.option("--design-digest", metavar="SHA256", help="Digest of the project the reports are of.")
 @click.option("--subnet-digest", metavar="SHA256", help="Digest of the subnet that ran.")
-@click.option("--board", metavar="NAME", help="Board the figures are for.")
+@click.option("--board", metavar="NAME", shell_complete=complete_board, help="Board the figures are for.")
 @click.option(
     "--sequence-length", type=click.IntRange(min=1), metavar="TOKENS", help="Tokens of the sequence that ran."
 )
@@ -65,7 +69,10 @@ def import_command(
     note: str | None,
     show_refused: bool,
 ) -> None:
-    """Store the facts in reports, folders of reports, or JSON Lines of records."""
+    """Store the facts in reports, folders of reports, or JSON Lines of records.
+
+    Example: aebert runs import project/build --board u200
+    """
     from aebert.records import open_database
     from aebert.records.from_reports import ImportContext
     from aebert.records.import_files import read_files
@@ -87,12 +94,20 @@ def import_command(
         raise AebertError(f"{paths[0]}: no report with a fact to record; {_refusals(found.refused)}")
     stored = open_database(database)
     result = stored.add(found.records)
-    output.result(f"{result.added} records added, {result.known} known already, from {found.used} files")
+    output.result(
+        f"{result.added} records added, {result.known} known already, from {found.used} files",
+        added=result.added,
+        known=result.known,
+        files=found.used,
+        without_facts=len(found.without_facts),
+        refused=found.refused,
+    )
     if found.without_facts:
         output.note(f"{len(found.without_facts)} reports hold no fact to record (failed runs, clock tables)")
     shown = found.refused if show_refused else found.refused[:_SHOWN_REFUSALS]
     for reason in shown:
         output.note(f"refused {reason}")
+    output.next("aebert runs list")
     if len(shown) < len(found.refused):
         output.note(f"and {len(found.refused) - len(shown)} more files refused; --show-refused lists them")
 
@@ -110,30 +125,36 @@ def _refusals(refused: tuple[str, ...]) -> str:
 def list_command(
     database: str | None, source: Source | None, design: str | None, board: str | None, limit: int | None
 ) -> None:
-    """One line per record: digest, source, design, tool, latency, resources."""
+    """One line per record: digest, source, design, tool, latency, resources.
+
+    Example: aebert runs list --source emulated --limit 10
+    """
     from aebert.records import RecordFilter
 
     output = current_output()
     records = _open(database).query(RecordFilter(source=source, design=design, board=board, limit=limit))
     for stored in records:
         output.result(_line(stored))
+    output.result(records=[_facts(stored) for stored in records])
     output.note(f"{len(records)} records")
+    if records:
+        output.next(f"aebert runs show {records[0].digest[:12]}")
 
 
 @command.command(name="show")
 @click.argument("digest")
 @database_option
 def show_command(digest: str, database: str | None) -> None:
-    """Everything about one record; DIGEST may be its first digits."""
-    from dataclasses import asdict
+    """Everything about one record; DIGEST may be its first digits.
 
+    Example: aebert runs show 3f9a02c1
+    """
     output = current_output()
-    stored = _open(database).get(digest)
-    fields = {"digest": stored.digest, "recorded_at": stored.recorded_at, "recorded_by": stored.recorded_by}
-    fields |= {name: value for name, value in asdict(stored.record).items() if value is not None}
-    width = max(map(len, fields))
-    for name, value in fields.items():
+    facts = _facts(_open(database).get(digest))
+    width = max(map(len, facts))
+    for name, value in facts.items():
         output.result(f"{name:{width}}  {value}")
+    output.result(record=facts)
 
 
 @command.command(name="export")
@@ -151,7 +172,10 @@ def export_command(
     design: str | None,
     board: str | None,
 ) -> None:
-    """Write records as CSV, Parquet or JSON Lines; without -o to standard output (not Parquet)."""
+    """Write records as CSV, Parquet or JSON Lines; without -o to standard output (not Parquet).
+
+    Example: aebert runs export -o runs.csv --source emulated
+    """
     from aebert.records import RecordFilter, transfer
 
     output = current_output()
@@ -161,9 +185,10 @@ def export_command(
     records = _open(database).query(RecordFilter(source=source, design=design, board=board))
     if path is None:
         text = transfer.to_csv(records) if chosen == "csv" else transfer.to_jsonl(records)
-        click.echo(text, nl=False)
+        output.result(text.removesuffix("\n") or None, records=[_facts(stored) for stored in records])
         return
     transfer.export_records(records, path, chosen)
+    output.result(records=len(records), format=chosen)
     output.wrote(path)
 
 
@@ -179,6 +204,18 @@ def _open(database: str | None) -> RunDatabase:
     from aebert.records import open_database
 
     return open_database(database, create=False)
+
+
+def _facts(stored: StoredRecord) -> dict[str, object]:
+    """What is known of a record, by field."""
+    from dataclasses import asdict
+
+    facts: dict[str, object] = {
+        "digest": stored.digest,
+        "recorded_at": stored.recorded_at,
+        "recorded_by": stored.recorded_by,
+    }
+    return facts | {name: value for name, value in asdict(stored.record).items() if value is not None}
 
 
 def _line(stored: StoredRecord) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from aebert.cli.names import complete_device
 from aebert.cli.output import Output, current_output
 from aebert.cli.progress import step_progress
+from aebert.cli.task_options import read_task_data, task_options
+from aebert.errors import AebertError
 
 if TYPE_CHECKING:
+    from aebert.tasks import TaskData
     from host.verify.ladder import Verification
 
 EXIT_MISMATCH = 1
@@ -18,47 +23,78 @@ EXIT_MISMATCH = 1
 
 @click.command(name="verify")
 @click.argument("project", type=click.Path(path_type=Path))
-@click.option("--device", default="emulator", show_default=True, help="What runs the project.")
+@click.option(
+    "--device", default="emulator", show_default=True, shell_complete=complete_device, help="What runs the project."
+)
 @click.option("--text", type=click.Path(path_type=Path), help="Sentences, one per line; default: text that ships.")
 @click.option("--tokens", type=int, multiple=True, help="Sequence length to compare at; repeat for several.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write all figures as JSON.")
+@task_options(required=False)
+@click.option(
+    "--rows", type=click.IntRange(min=1), help="Only so many rows of the task, spread evenly.  [default: all]"
+)
+@click.option("-o", "--output", "path", type=click.Path(path_type=Path), help="Write all figures to a JSON file.")
 @click.option("--junit", "junit_path", type=click.Path(path_type=Path), help="Write JUnit XML for CI.")
 def command(
     project: Path,
     device: str,
     text: Path | None,
     tokens: tuple[int, ...],
-    json_path: Path | None,
+    task: str | None,
+    data: str | None,
+    text_columns: str | None,
+    label_column: str | None,
+    kind: str | None,
+    rows: int | None,
+    path: Path | None,
     junit_path: Path | None,
 ) -> None:
     """Check that PROJECT computes what PyTorch computes: every pass of every layer, bit for bit.
+
+    With --task, the task's development set goes through the device as well: bits, metric, latency.
 
     Exits with 1 when something differs, and names the first layer, pass, token and channel.
 
     Example: aebert verify project --junit verify.xml
     """
     from aebert.atomic import write_text
-    from aebert.cli.texts import verification_texts
-    from codegen.project import load_project
-    from host.open import open_accelerator
+    from aebert.calibration import verification_texts
+    from host.verify.folder import verify
     from host.verify.formats import to_json, to_junit
-    from host.verify.ladder import verify_project
 
     output = current_output()
-    loaded = load_project(project)
-    texts = verification_texts(text)
+    examples = _task_rows(task, data, text_columns, label_column, kind)
     with step_progress(output) as progress:
-        progress("open device", 0, 1)
-        with open_accelerator(loaded, device) as accelerator:
-            progress("open device", 1, 1)
-            verification = verify_project(loaded, accelerator, texts, tokens or None, progress)
+        verification = verify(
+            project,
+            device,
+            texts=verification_texts(text),
+            lengths=tokens or None,
+            task=examples,
+            rows=rows,
+            progress=progress,
+        )
     print_verification(output, verification)
-    for path, content in ((json_path, to_json), (junit_path, to_junit)):
-        if path is not None:
-            write_text(path, content(verification))
-            output.wrote(path)
+    for file, content in ((path, to_json), (junit_path, to_junit)):
+        if file is not None:
+            write_text(file, content(verification))
+            output.wrote(file)
     if not verification.passed:
         raise click.exceptions.Exit(EXIT_MISMATCH)
+    output.next(f"aebert report {shlex.quote(str(project))}")
+
+
+def _task_rows(
+    task: str | None, data: str | None, text_columns: str | None, label_column: str | None, kind: str | None
+) -> TaskData | None:
+    from aebert.tasks.load import require_dev
+
+    if task is None and data is None:
+        return None
+    if task is None or data is None:
+        raise AebertError("a task needs both --task and --data")
+    examples = read_task_data(task, data, text_columns, label_column, kind, with_train=False)
+    require_dev(examples, data)
+    return examples
 
 
 def print_verification(output: Output, verification: Verification) -> None:
@@ -66,4 +102,22 @@ def print_verification(output: Output, verification: Verification) -> None:
     width = max(len(rung.name) for rung in verification.rungs)
     for rung in verification.rungs:
         output.result(f"{'ok  ' if rung.passed else 'FAIL'}  {rung.name:<{width}}  {rung.summary}")
-    output.result(f"{verification.project}: {'verified' if verification.passed else 'NOT verified'}")
+    for check in verification.tasks:
+        latency = check.latency
+        if latency is None:
+            continue
+        times = latency.kernel_ms
+        output.result(
+            f"      {check.task} {check.rows_of}: kernel time ({latency.source}) median {times.median:.4f} ms, "
+            f"p95 {times.p95:.4f}, {times.min:.4f} to {times.max:.4f}, {times.runs} sequences; {latency.basis}"
+        )
+    output.result(
+        f"{verification.project}: {'verified' if verification.passed else 'NOT verified'}",
+        project=verification.project,
+        device=verification.device,
+        passed=verification.passed,
+        rungs=verification.rungs,
+        comparisons=verification.comparisons,
+        error_by_layer=verification.error,
+        tasks=verification.tasks,
+    )

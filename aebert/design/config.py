@@ -16,6 +16,12 @@ BURST_BYTES = 4096
 OUTSTANDING_BURSTS = 4
 # Assumption: cycles from a request to its first word, 213 ns at 300 MHz. Paid once per sequence of bursts.
 PORT_LATENCY_CYCLES = 64
+# Assumption: what a memory bank loses between two bursts to turn-around and row activation, in kernel cycles: 6 % of a
+# 4 KiB burst on a 64-byte port. XRT's own bandwidth test reports 85 to 95 % of the peak on Alveo cards.
+BURST_GAP_CYCLES = 4
+# Ports of a bank take turns (AXI interconnects arbitrate round robin): one that asks for little gets it, one that asks
+# for much at least what falls to each of the four ports that are active between loading and storing.
+SMALLEST_SHARE = 1 / 4
 MAX_OPERAND_ROWS = 65536  # a write-back's address has 16 bits
 
 

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from aebert.boards import Board
-from aebert.design.bandwidth import cycles_per_tile
+from aebert.design.bandwidth import memory_rates
 from aebert.design.config import HardwareConfig
 from aebert.design.cycles import count_cycles
 from aebert.design.fit import achievable_clock_mhz, check_fit, placements, usage
@@ -129,14 +129,14 @@ def _fastest(
     configs: list[HardwareConfig], board: Board, shape: EncoderShape, length: int, compute_units: int
 ) -> tuple[HardwareConfig | None, Floats]:
     """The fastest that fits, if any, and how much of what it may use each config takes of its scarcest resource."""
-    sizes = Sizes.concatenate([Sizes.of(config) for config in configs])
+    sizes = Sizes.of_all(configs)
     usages = [usage(sizes, place) for place in placements(board, compute_units)]
     share = np.min([each.shares.max(axis=0) for each in usages], axis=0)
     clock = np.max([achievable_clock_mhz(board, each) for each in usages], axis=0)
     units = np.full(len(configs), compute_units, np.int64)
     workload = Workload(shape, pattern_tiles(shape, 0.0, 1), (length,))
-    slowness = cycles_per_tile(sizes, board, np.maximum(clock, 1.0), units)
-    cycles = count_cycles(sizes, workload, cycles_per_tile=slowness, extrapolate=True).total
+    memory = memory_rates(sizes, board, np.maximum(clock, 1.0), units)
+    cycles = count_cycles(sizes, workload, memory=memory, extrapolate=True).total
     with np.errstate(divide="ignore"):
         time = np.where(share <= 1, cycles / clock, np.inf)
     if not np.isfinite(time).any():

@@ -43,19 +43,25 @@ class Sizes:
     @classmethod
     def of(cls, config: HardwareConfig) -> Sizes:
         """The numbers of one config: arrays of one element."""
-        packing = {"chain": config.packing.chain, "dsp_port_bits": config.packing.port_bits}
-        names = [field.name for field in fields(cls) if field.name not in packing]
-        return cls.broadcast({name: getattr(config, name) for name in names} | packing)
+        return cls.of_all([config])
+
+    @classmethod
+    def of_all(cls, configs: Sequence[HardwareConfig]) -> Sizes:
+        """The numbers of many configs, in their order."""
+        packing = {
+            "chain": [config.packing.chain for config in configs],
+            "dsp_port_bits": [config.packing.port_bits for config in configs],
+        }
+        columns = (
+            packing.get(field.name) or [getattr(config, field.name) for config in configs] for field in fields(cls)
+        )
+        return cls(*(np.array(column, np.int64) for column in columns))
 
     @classmethod
     def broadcast(cls, values: Mapping[str, int | Ints]) -> Sizes:
         """From one array (or number) per field; they are broadcast against each other."""
         arrays = (np.atleast_1d(np.asarray(values[field.name], np.int64)) for field in fields(cls))
         return cls(*np.broadcast_arrays(*arrays))
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Sizes]) -> Sizes:
-        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def take(self, chosen: npt.NDArray[np.bool_] | Ints) -> Sizes:
         """The configs picked by a mask or by indices along the first axis."""

@@ -13,8 +13,8 @@ from aebert.design.sizes import Floats, Ints, Sizes
 from aebert.encoder import MATRIX_NAMES, Encoder, EncoderShape, MatrixName
 from aebert.errors import AebertError
 
-# Tiles of every matrix on designs of these sizes, int64 [layers, matrices, designs], matrices as in MATRIX_NAMES.
-TileCounts = Callable[[Sizes], Ints]
+# Tiles of every matrix on designs of these sizes, [layers, matrices, designs], matrices as in MATRIX_NAMES.
+TileCounts = Callable[[Sizes], Ints | Floats]
 
 
 @dataclass(frozen=True)
@@ -37,32 +37,71 @@ def matrix_sizes(shape: EncoderShape, name: MatrixName) -> tuple[int, int]:
 def pattern_tiles(
     shape: EncoderShape, ratio: float, rows: int, *, columns: int = 1, banks: int | None = None
 ) -> TileCounts:
-    """Tiles after pruning units of ``rows`` outputs x ``columns`` inputs, an equal count in each of ``banks`` if given.
-
-    A lane of ``out_lanes`` outputs is empty when all the units it covers are: ``1 - ratio`` of the lanes remain while
-    out_lanes <= rows, and ``1 - ratio^(out_lanes / rows)`` beyond if the units' places are independent. A group of
-    outputs takes as many tiles as its fullest bank has lanes: of ``k`` independent banks of ``n`` places that is
-    ``n p + z_k sqrt(n p (1 - p))``, with Blom's approximation of the expected largest of ``k`` normal deviates, and
-    ``n p`` where the pattern keeps the banks equal. For exploration; a subnet's own counts need no such assumptions.
-    """
+    """Tiles expected after pruning units of ``rows`` outputs x ``columns`` inputs (`expected_tiles`), in every matrix
+    alike. For exploration; a subnet's own counts need no assumptions."""
     if not 0 <= ratio < 1:
         raise AebertError(f"ratio = {ratio}: must be at least 0 and less than 1")
 
     def count(sizes: Sizes) -> Ints:
-        covered = np.maximum(sizes.out_lanes / rows, 1.0)
-        density = 1.0 - ratio**covered
-        balanced = np.zeros_like(covered, bool) if banks is None else (covered <= 1.0) & (banks % sizes.in_lanes == 0)
-        largest = _largest_deviate(np.where(balanced, 1, np.maximum(sizes.in_lanes // columns, 1)))
-        layer = []
-        for name in MATRIX_NAMES:
-            outputs, inputs = matrix_sizes(shape, name)
-            places = inputs // sizes.in_lanes
-            spread = largest * np.sqrt(places * density * (1.0 - density))
-            fullest = np.clip(density * places + spread, 1.0, places)
-            layer.append(np.rint(outputs // sizes.out_lanes * fullest).astype(np.int64))
-        return np.broadcast_to(np.array(layer), (shape.layers, len(MATRIX_NAMES), len(sizes.tokens)))
+        layer = [
+            expected_tiles(matrix_sizes(shape, name), sizes, 1.0 - ratio, rows=rows, columns=columns, banks=banks)
+            for name in MATRIX_NAMES
+        ]
+        counts = np.rint(np.array(layer)).astype(np.int64)
+        return np.broadcast_to(counts, (shape.layers, len(MATRIX_NAMES), len(sizes.tokens)))
 
     return count
+
+
+def expected_tiles(
+    matrix: tuple[int, int],
+    sizes: Sizes,
+    density: Floats | float,
+    *,
+    rows: int,
+    columns: int = 1,
+    banks: int | None = None,
+) -> Floats:
+    """Tiles of a matrix (outputs, inputs) that keeps ``density`` of its units of ``rows`` x ``columns``, an equal count
+    in each of ``banks`` if given; ``density`` and designs are broadcast against each other.
+
+    A lane of ``out_lanes`` outputs is empty when all the units it covers are: ``density`` of the lanes remain while
+    out_lanes <= rows, and ``1 - (1 - density)^(out_lanes / rows)`` beyond if the units' places are independent. A group
+    of outputs takes as many tiles as its fullest bank has lanes: of ``k`` banks of ``n`` places that is
+    ``n p + z_k sqrt(variance)``, with Blom's approximation of the expected largest of ``k`` normal deviates.
+    """
+    outputs, inputs = matrix
+    covered = np.maximum(sizes.out_lanes / rows, 1.0)
+    filled = 1.0 - (1.0 - np.asarray(density)) ** covered
+    places = inputs // sizes.in_lanes
+    variance = places * filled * (1.0 - filled)
+    most = np.asarray(places, np.float64)
+    if banks is not None:
+        variance = _balanced_variance(places, np.asarray(density), covered, sizes.in_lanes, banks, variance)
+        most = np.where(banks % sizes.in_lanes == 0, np.minimum(most, np.ceil(covered * density * places)), most)
+    largest = _largest_deviate(np.maximum(sizes.in_lanes // columns, 1))
+    fullest = np.clip(filled * places + largest * np.sqrt(variance), 1.0, np.maximum(most, 1.0))
+    tiles: Floats = outputs // sizes.out_lanes * fullest
+    return tiles
+
+
+def _balanced_variance(
+    places: Ints, density: Floats, covered: Floats, in_lanes: Ints, banks: int, independent: Floats
+) -> Floats:
+    """Of the lanes in a bank of a group of outputs, where a pattern keeps equal counts in its own ``banks``.
+
+    A pattern's bank is one or several of the design's whole banks' shares: then nothing varies but where several units
+    are covered, how much they overlap: ``Var = n u + n (n - 1) v - n^2 u^2`` lanes are empty, u and v the chances that
+    one place, or two, are. If it is split among several, each gets a hypergeometric part.
+    """
+    parts = np.maximum(in_lanes / banks, 1.0)
+    empty = 1.0 - density
+    both = empty * np.maximum(places * empty - 1.0, 0.0) / np.maximum(places - 1, 1)
+    u, v = empty**covered, both**covered
+    overlap = np.maximum(places * u + places * (places - 1) * v - (places * u) ** 2, 0.0)
+    whole = banks % in_lanes == 0
+    split = (in_lanes % banks == 0) & (covered == 1.0)
+    return np.where(whole, overlap, np.where(split, independent * (1.0 - 1.0 / parts), independent))
 
 
 def _largest_deviate(count: Ints) -> Floats:
@@ -86,7 +125,7 @@ def weight_tiles(layers: Sequence[Sequence[npt.NDArray[np.generic]]]) -> TileCou
         pairs, which = np.unique(lanes, axis=1, return_inverse=True)
         for out_lanes, in_lanes in pairs.T.tolist():
             if (out_lanes, in_lanes) not in known:
-                known[out_lanes, in_lanes] = [[_tiles(m, out_lanes, in_lanes) for m in layer] for layer in used]
+                known[out_lanes, in_lanes] = [[count_tiles(m, out_lanes, in_lanes) for m in layer] for layer in used]
         # Shape [layers, matrices, pairs].
         table = np.array([known[out_lanes, in_lanes] for out_lanes, in_lanes in pairs.T.tolist()]).transpose(1, 2, 0)
         result: Ints = table[:, :, which.reshape(-1)]
@@ -100,7 +139,8 @@ def subnet_tiles(encoder: Encoder) -> TileCounts:
     return weight_tiles([[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in encoder.layers])
 
 
-def _tiles(used: npt.NDArray[np.bool_], out_lanes: int, in_lanes: int) -> int:
+def count_tiles(used: npt.NDArray[np.bool_], out_lanes: int, in_lanes: int) -> int:
+    """Tiles of a matrix whose weights are other than zero where ``used`` [outputs, inputs] is True."""
     outputs, inputs = used.shape
     groups = used.reshape(outputs // out_lanes, out_lanes, inputs).any(axis=1)
     per_bank = groups.reshape(-1, inputs // in_lanes, in_lanes).sum(axis=1)

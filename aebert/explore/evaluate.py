@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 import numpy as np
 
 from aebert.boards import Board
-from aebert.design.bandwidth import cycles_per_tile
+from aebert.design.bandwidth import MemoryRates, memory_rates
 from aebert.design.cycles import count_cycles
 from aebert.design.fit import RESOURCES
 from aebert.design.sizes import Floats, Ints
@@ -56,42 +56,53 @@ def predict(
     track: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Predictions:
     """Sequences of ``length`` tokens on every point. ``track`` may show progress over the chunks."""
-    count = len(points.kernel)
-    latency = np.zeros(count)
-    throughput = np.zeros(count)
-    utilisation = np.zeros(count)
-    for start in track(range(0, count, CHUNK)):
+    memory = memory_rates(kernels.sizes.take(points.kernel), board, points.clock_mhz, points.compute_units)
+    first, same = _distinct(points.kernel, memory)
+    alone, filled, utilisation = (np.zeros(len(first)) for _ in range(3))
+    for start in track(range(0, len(first), CHUNK)):
         part = slice(start, start + CHUNK)
-        kernel = points.kernel[part]
+        kernel, rates = points.kernel[first[part]], memory.take(first[part])
         sizes, batch = kernels.sizes.take(kernel), kernels.batch[kernel]
-        clock, units = points.clock_mhz[part], points.compute_units[part]
-        slowness = cycles_per_tile(sizes, board, clock, units)
-        single = Workload(shape, tiles, (length,))
-        alone = count_cycles(sizes, single, cycles_per_tile=slowness, extrapolate=True)
-        filled = alone.total.copy()
+        single = count_cycles(sizes, Workload(shape, tiles, (length,)), memory=rates, extrapolate=True)
+        alone[part], utilisation[part] = single.total, single.lane_utilisation
+        full = single.total.copy()
         for sequences in np.unique(batch[batch > 1]).tolist():
-            chosen = batch == sequences
-            full = Workload(shape, tiles, (length,) * sequences)
-            filled[chosen] = count_cycles(
-                sizes.take(chosen), full, cycles_per_tile=slowness[chosen], extrapolate=True
-            ).total
-        latency[part] = alone.total / clock / 1000
-        throughput[part] = units * batch * clock * 1e6 / filled
-        utilisation[part] = alone.lane_utilisation
+            chosen = np.flatnonzero(batch == sequences)
+            workload = Workload(shape, tiles, (length,) * sequences)
+            full[chosen] = count_cycles(sizes.take(chosen), workload, memory=rates.take(chosen), extrapolate=True).total
+        filled[part] = full
+    latency = alone[same] / points.clock_mhz / 1000
+    throughput = points.compute_units * kernels.batch[points.kernel] * points.clock_mhz * 1e6 / filled[same]
     available = np.array([getattr(board.available, name) for name in RESOURCES], np.float64)[:, None]
     share = np.max(np.where(points.used > 0, points.used / np.maximum(available, 1), 0), axis=0)
     efficiency = throughput / (points.used[RESOURCES.index("dsp")] / 1000)
-    return Predictions(latency, throughput, share, efficiency, utilisation)
+    return Predictions(latency, throughput, share, efficiency, utilisation[same])
+
+
+def _distinct(kernel: Ints, memory: MemoryRates) -> tuple[Ints, Ints]:
+    """Points that differ in kernel or memory only by their clock take the same cycles: the first point of each kind
+    [kinds], and every point's kind [points]."""
+    rows = np.stack([kernel.astype(np.float64), *(getattr(memory, field.name) for field in fields(memory))], axis=1)
+    # Neighbours are mostly of one kind: they are told apart first, since sorting is what takes long.
+    begins = np.append(True, (rows[1:] != rows[:-1]).any(axis=1))
+    starts = np.flatnonzero(begins)
+    _, first, which = np.unique(rows[starts], axis=0, return_index=True, return_inverse=True)
+    same: Ints = which.reshape(-1)[np.cumsum(begins) - 1]
+    return starts[first], same
 
 
 def pareto_front(predictions: Predictions) -> Ints:
     """Indices of the points that no other beats in latency, throughput and share of the board, by rising latency."""
     costs = np.stack([predictions.latency_ms, 1 / predictions.sequences_per_s, predictions.share], axis=1)
     steps = np.rint(np.log(costs) / np.log1p(RESOLUTION)).astype(np.int64)
+    steps -= steps.min(axis=0)
+    # One number per cell, to sort by.
+    cell = np.ravel_multi_index(tuple(steps.T), tuple(steps.max(axis=0) + 1))
+    cells, first = np.unique(cell, return_index=True)
+    found = np.flatnonzero(np.isin(cell, cells[non_dominated(steps[first])]))
     # The best of each cell comes first, so that np.unique keeps it.
-    order = np.lexsort((costs[:, 2], costs[:, 1], costs[:, 0]))
-    cells, first = np.unique(steps[order], axis=0, return_index=True)
-    front = order[first[non_dominated(cells)]]
+    found = found[np.lexsort((costs[found, 2], costs[found, 1], costs[found, 0]))]
+    front = found[np.unique(cell[found], return_index=True)[1]]
     by_latency: Ints = front[np.argsort(costs[front, 0], kind="stable")]
     return by_latency
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from aebert.atomic import write_text
+from aebert.cost_model.spread import combine
+from aebert.cost_model.uncertainty import CLOCK, CLOSED_FORM
 from aebert.design.design_file import DesignFile, write_design_file
 from aebert.design.fit import RESOURCES, TITLES
 from aebert.explore.explore import Candidate, Exploration
 
 SOURCE = "predicted (closed form)"
+LATENCY_SPREAD = combine(CLOSED_FORM, CLOCK.inverse)
 _PLOTTED_POINTS = 4000
 _HEADER = ("T x BN x BK", "word", "units", "SLRs", "batch", "FIFO", "MHz", "ms", "seq/s", "seq/s/kDSP", "lanes")
 
@@ -41,6 +45,24 @@ def _row(candidate: Candidate) -> tuple[str, ...]:
         f"{candidate.sequences_per_s_per_kdsp:.1f}",
         f"{candidate.lane_utilisation:.0%}",
         *(f"{share:.0%}" for share in candidate.shares),
+    )
+
+
+def candidate_facts(candidate: Candidate) -> dict[str, object]:
+    """What the table shows, by name; shares of the board by resource, the interval of the latency."""
+    shares = dict(zip(RESOURCES, candidate.shares, strict=True))
+    interval = {
+        "latency_low_ms": candidate.latency_ms * LATENCY_SPREAD.low,
+        "latency_high_ms": candidate.latency_ms * LATENCY_SPREAD.high,
+    }
+    return {**{field.name: getattr(candidate, field.name) for field in fields(candidate)}, "shares": shares, **interval}
+
+
+def interval_line() -> str:
+    """How far the latencies of the table may be off, and why."""
+    return (
+        f"nine of ten latencies are expected between {LATENCY_SPREAD.low:.2f} and {LATENCY_SPREAD.high:.2f} of those "
+        f"predicted ({LATENCY_SPREAD.basis})"
     )
 
 

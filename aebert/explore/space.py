@@ -79,7 +79,7 @@ def enumerate_kernels(
         ]
         configs += found
         batch += [sequences] * len(found)
-    sizes = Sizes.concatenate([Sizes.of(config) for config in configs])
+    sizes = Sizes.of_all(configs)
     return Kernels(tuple(configs), sizes, np.array(batch, np.int64))
 
 

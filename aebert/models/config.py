@@ -31,6 +31,8 @@ def read_json_object(path: Path) -> dict[str, object]:
 
 def read_config(directory: Path) -> dict[str, object]:
     """The parsed config.json of a model directory."""
+    if directory.suffix == ".onnx" and directory.is_file():
+        raise AebertError(f"{directory}: a file, not a model directory; make one of it with 'aebert import'")
     if not directory.is_dir():
         raise AebertError(f"{directory}: no such directory; give a Hugging Face model directory (with config.json)")
     return read_json_object(directory / "config.json")

@@ -39,13 +39,20 @@ def apply_norm(norm: LayerNorm, inputs: torch.Tensor, epsilon: float) -> torch.T
 def attention_context(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, states: PackedStates, heads: int
 ) -> torch.Tensor:
-    """Softmax attention within each sequence: [tokens, hidden] from query, key and value of the same shape."""
+    """Softmax attention within each sequence, the shape of ``query``, from key and value of [tokens, hidden].
+
+    ``query`` holds all tokens, or one token of each sequence: [sequences, hidden].
+    """
     context = torch.empty_like(query)
+    asked = 0
     for first, sequences, length in states.equal_length_runs():
         last = first + sequences * length
-        q, k, v = (part[first:last].view(sequences, length, heads, -1).transpose(1, 2) for part in (query, key, value))
+        asking = sequences * length if len(query) == len(key) else sequences
+        q = query[asked : asked + asking].view(sequences, -1, heads, query.shape[1] // heads).transpose(1, 2)
+        k, v = (part[first:last].view(sequences, length, heads, -1).transpose(1, 2) for part in (key, value))
         attended = functional.scaled_dot_product_attention(q, k, v)
-        context[first:last] = attended.transpose(1, 2).reshape(last - first, -1)
+        context[asked : asked + asking] = attended.transpose(1, 2).reshape(asking, -1)
+        asked += asking
     return context
 
 

@@ -108,7 +108,7 @@ def load_host_model(directory: Path | str) -> HostModel:
     classifies = isinstance(names, list) and any(str(name).endswith("ForSequenceClassification") for name in names)
     auto = AutoModelForSequenceClassification if classifies else AutoModel
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             module = auto.from_pretrained(directory, local_files_only=True, use_safetensors=True, dtype=torch.float32)
             tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
     except (OSError, ValueError, RuntimeError) as error:
@@ -119,7 +119,7 @@ def load_host_model(directory: Path | str) -> HostModel:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """No warning about an unused pooler or sharding, no bar: the encoder's weights are checked by load_encoder."""
     verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()

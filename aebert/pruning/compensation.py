@@ -42,6 +42,16 @@ class Reconstruction:
         return Reconstruction(self.weight[chosen], self.hessian, self.target[chosen], self.scale)
 
 
+def regularised_covariance(moments: InputMoments, ridge: float = RIDGE) -> torch.Tensor:
+    """The covariance with ``ridge`` times its mean diagonal added to the diagonal, [inputs, inputs] float64."""
+    return torch.from_numpy(moments.covariance) + _ridge_term(moments.covariance, ridge)
+
+
+def _ridge_term(covariance: Float64Array, ridge: float) -> torch.Tensor:
+    inputs = len(covariance)
+    return max(ridge * float(np.trace(covariance)) / inputs, _TINY) * torch.eye(inputs, dtype=torch.float64)
+
+
 def reconstruction(
     linear: Linear, moments: InputMoments, cross: Float64Array | None = None, ridge: float = RIDGE
 ) -> Reconstruction:
@@ -50,17 +60,14 @@ def reconstruction(
     ``cross`` [inputs, inputs] is the covariance of the dense model's inputs (rows) with the inputs that the pruned
     matrix will see (columns), where those differ; the outputs to reproduce are then those of the dense model.
     """
-    covariance = moments.covariance
-    inputs = len(covariance)
-    added = max(ridge * float(np.trace(covariance)) / inputs, _TINY) * np.eye(inputs)
-    regularised = torch.from_numpy(covariance + added)
+    regularised = regularised_covariance(moments, ridge)
     scale = regularised.diagonal().sqrt()
     hessian = (regularised / scale[:, None] / scale[None, :]).float()
     weight = (torch.from_numpy(linear.weight).double() * scale).float()
     if cross is None:
         target = weight @ hessian
     else:
-        right = torch.from_numpy(cross + added) / scale
+        right = (torch.from_numpy(cross) + _ridge_term(moments.covariance, ridge)) / scale
         target = torch.from_numpy(linear.weight) @ right.float()
     return Reconstruction(weight, hessian, target, scale)
 
@@ -95,15 +102,21 @@ def solve_kept(
     return solution
 
 
-def compensate_kept(linear: Linear, mask: BoolArray, moments: InputMoments) -> Linear:
-    """``linear`` with zeros where ``mask`` is False and the kept weights and the bias corrected by least squares."""
+def compensate_kept(
+    linear: Linear, mask: BoolArray, moments: InputMoments, problem: Reconstruction | None = None
+) -> Linear:
+    """``linear`` with zeros where ``mask`` is False and the kept weights and the bias corrected by least squares.
+
+    ``problem`` is ``reconstruction(linear, moments)`` where the caller has it already, for several masks.
+    """
     # Rows that are whole or gone (a head's query, a neuron's inputs) have nothing to correct.
     partial = torch.from_numpy(mask.any(axis=1) & ~mask.all(axis=1))
     weight = torch.from_numpy(np.where(mask, linear.weight, np.float32(0)))
     if partial.any():
-        problem = reconstruction(linear, moments).rows(partial)
-        solution = solve_kept(problem, torch.from_numpy(mask)[partial], problem.weight)
-        weight[partial] = (solution.double() / problem.scale).float()
+        whole = problem or reconstruction(linear, moments)
+        rows = whole if partial.all() else whole.rows(partial)
+        solution = solve_kept(rows, torch.from_numpy(mask)[partial], rows.weight)
+        weight[partial] = (solution.double() / rows.scale).float()
     return Linear(weight.numpy(), corrected_bias(linear, weight, moments.mean, moments.mean))
 
 

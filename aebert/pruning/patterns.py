@@ -12,6 +12,7 @@ from aebert.errors import AebertError
 
 BoolArray = npt.NDArray[np.bool_]
 Float64Array = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 DEFAULT_BANKS = 16
 
@@ -35,6 +36,13 @@ class Block:
         """The units to keep by their ``scores``: [row groups, column groups] bool with exactly ``kept`` True."""
         return _largest(scores.ravel(), kept).reshape(scores.shape)
 
+    def rank(self, scores: Float64Array) -> IntArray:
+        """The place of every unit in the order in which they are kept: ``select(scores, n)`` is ``rank(scores) < n``.
+
+        One ranking gives the masks of all ratios; ``select`` is the quicker way to a single one.
+        """
+        return _descending_rank(scores.ravel(), axis=0).reshape(scores.shape)
+
 
 @dataclass(frozen=True)
 class ColumnBlock:
@@ -54,7 +62,10 @@ class ColumnBlock:
         return self.rows, self.columns
 
     def select(self, scores: Float64Array, kept: int) -> BoolArray:
-        return _balanced_columns(scores, kept)
+        return self.rank(scores) < kept
+
+    def rank(self, scores: Float64Array) -> IntArray:
+        return _balanced_rank(scores)
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,10 @@ class RowBlock:
         return self.rows, self.columns
 
     def select(self, scores: Float64Array, kept: int) -> BoolArray:
-        return np.ascontiguousarray(_balanced_columns(scores.T, kept).T)
+        return self.rank(scores) < kept
+
+    def rank(self, scores: Float64Array) -> IntArray:
+        return np.ascontiguousarray(_balanced_rank(scores.T).T)
 
 
 @dataclass(frozen=True)
@@ -97,35 +111,24 @@ class Vector:
         return self.outputs, 1
 
     def select(self, scores: Float64Array, kept: int) -> BoolArray:
+        return self.rank(scores) < kept
+
+    def rank(self, scores: Float64Array) -> IntArray:
         groups, inputs = scores.shape
         depth = -(-inputs // self.banks)
         padded = np.full((groups, depth * self.banks), -np.inf)
         padded[:, :inputs] = scores
         banked = padded.reshape(groups, depth, self.banks)
-        rank = _descending_rank(banked, axis=1)
-        in_round = [min(self.banks, inputs - i * self.banks) for i in range(depth)]
-        whole = 0
-        while whole < depth and groups * in_round[whole] <= kept:
-            kept -= groups * in_round[whole]
-            whole += 1
-        mask = rank < whole
-        if kept:
-            candidates = (rank == whole) & np.isfinite(banked)
-            following = np.where(candidates, banked, -np.inf).max(axis=1)
-            mask |= candidates & self._last_round(following, kept, in_round[whole])[:, None, :]
-        return mask.reshape(groups, -1)[:, :inputs]
-
-    @staticmethod
-    def _last_round(following: Float64Array, kept: int, per_round: int) -> BoolArray:
-        """[groups, banks]: which vectors of the next round to keep, given their scores (-inf where a bank is empty)."""
-        complete, rest = divmod(kept, per_round)
-        gain = np.where(np.isfinite(following), following, 0.0).sum(axis=1)
-        order = np.argsort(-gain, kind="stable")
-        chosen = np.zeros(following.shape, dtype=bool)
-        chosen[order[:complete]] = True
-        if rest:
-            chosen[order[complete]] = _largest(following[order[complete]], rest)
-        return chosen
+        round_of = _descending_rank(banked, axis=1)
+        # From here on by round instead of by place in the bank; a bank that has run out gives -inf.
+        rounds = -np.sort(-banked, axis=1)
+        gain = np.where(np.isfinite(rounds), rounds, 0.0).sum(axis=2)
+        in_round = np.minimum(self.banks, inputs - self.banks * np.arange(depth))
+        before = groups * np.concatenate([[0], np.cumsum(in_round)[:-1]])
+        group_place = before + _descending_rank(gain, axis=0) * in_round
+        place = group_place[:, :, None] + _descending_rank(rounds, axis=2)
+        ranked: IntArray = np.take_along_axis(place, round_of, axis=1)
+        return ranked.reshape(groups, -1)[:, :inputs]
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,10 @@ class Structured:
 
     def select(self, scores: Float64Array, kept: int) -> BoolArray:
         """The heads or neurons of one layer to keep, given their scores, both 1-D."""
-        return _largest(scores, kept)
+        return self.rank(scores) < kept
+
+    def rank(self, scores: Float64Array) -> IntArray:
+        return _descending_rank(scores, axis=0)
 
 
 Pattern = Block | ColumnBlock | RowBlock | Vector | Structured
@@ -179,17 +185,14 @@ def parse_pattern(text: str) -> Pattern:
     raise AebertError(f"pattern {text!r} is not known; write one of: {SPELLINGS}")
 
 
-def _balanced_columns(scores: Float64Array, kept: int) -> BoolArray:
-    each, extra = divmod(kept, scores.shape[1])
-    rank = _descending_rank(scores, axis=0)
-    mask: BoolArray = rank < each
-    if extra:
-        following = np.where(rank == each, scores, -np.inf).max(axis=0)
-        mask |= (rank == each) & _largest(following, extra)[None, :]
-    return mask
+def _balanced_rank(scores: Float64Array) -> IntArray:
+    """All columns' best units come first, then all second ones, and so on; each time in the order of their scores."""
+    own = _descending_rank(scores, axis=0)
+    among_columns = _descending_rank(-np.sort(-scores, axis=0), axis=1)
+    return own * scores.shape[1] + np.take_along_axis(among_columns, own, axis=0)
 
 
-def _descending_rank(scores: Float64Array, axis: int) -> npt.NDArray[np.int64]:
+def _descending_rank(scores: Float64Array, axis: int) -> IntArray:
     """0 for the largest along ``axis``, 1 for the next; ties go to the lower index."""
     order = np.argsort(-scores, axis=axis, kind="stable")
     rank = np.empty(scores.shape, dtype=np.int64)

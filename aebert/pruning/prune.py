@@ -39,22 +39,22 @@ def prune_encoder(
     """Zero the least important units of ``encoder`` under ``pattern``.
 
     ``ratio`` is the overall ratio, the same in every matrix the pattern can prune, or one ratio per (layer, matrix).
-    ``moments`` (one per layer, consumed in order, see ``iterate_moments``) are needed for activation-aware saliency and
-    for ``compensate``, which corrects the kept weights by least squares.
+    ``moments`` (one per layer, consumed in order, see ``iterate_moments``) are needed for saliencies other than
+    magnitude and for ``compensate``, which corrects the kept weights by least squares.
 
     Raises AebertError for ratios that the pattern cannot meet and for shapes it does not divide.
     """
     shape = encoder.shape
     ratios = ratio if isinstance(ratio, Mapping) else uniform_ratios(shape, pattern, ratio)
     counts = zeroed_units(shape, pattern, ratios)
-    if moments is None and (compensate or saliency == "activation"):
-        raise AebertError("activation-aware saliency and compensation need moments from calibration text")
+    if moments is None and (compensate or saliency != "magnitude"):
+        raise AebertError("saliencies other than magnitude, and compensation, need moments from calibration text")
     per_layer: Iterable[LayerMoments | None] = [None] * shape.layers if moments is None else moments
     layers = []
     masks: dict[MatrixKey, BoolArray] = {}
     for (number, layer), layer_moments in zip(enumerate(encoder.layers), per_layer, strict=True):
         sites = {site: count for site, count in counts.items() if site.layer == number}
-        layer_masks = select_masks(layer, encoder, pattern, sites, layer_moments if saliency == "activation" else None)
+        layer_masks = select_masks(layer, encoder, pattern, sites, saliency, layer_moments)
         layers.append(apply_masks(layer, layer_masks, layer_moments if compensate else None))
         masks |= {(number, name): mask for name, mask in layer_masks.items()}
     return PrunedEncoder(make_encoder(shape, layers), masks, pattern, encoder.digest)
@@ -65,6 +65,7 @@ def select_masks(
     encoder: Encoder,
     pattern: Pattern,
     zeroed: Mapping[Site, int],
+    saliency: Saliency,
     moments: LayerMoments | None,
 ) -> dict[MatrixName, BoolArray]:
     """The masks of all six matrices of a layer; ``zeroed`` says how many units of each site become zero."""
@@ -72,7 +73,7 @@ def select_masks(
         name: np.ones(layer.matrix(name).weight.shape, dtype=bool) for name in MATRIX_NAMES
     }
     for site, count in zeroed.items():
-        scores = site_scores(site, layer, encoder.shape, pattern, moments)
+        scores = site_scores(site, layer, encoder.shape, pattern, saliency, moments)
         masks |= expand_units(pattern.select(scores, site.units - count), site, encoder.shape, pattern)
     return masks
 

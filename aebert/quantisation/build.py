@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from aebert.encoder import EncoderLayer, EncoderShape, FloatArray, LayerNorm, Linear
+from aebert.encoder import EncoderLayer, EncoderShape, FloatArray, LayerNorm, Linear, MatrixName
 from aebert.numerics import EXP_STEPS_PER_NAT, GAIN_LIMIT, NORM_FRACTION_BITS, NORM_SHIFT_MAX
-from aebert.quantisation.activations import LayerActivations
 from aebert.quantisation.config import QuantisationConfig
 from aebert.quantisation.inputs import InputScale
 from aebert.quantisation.requantiser import requantiser_for
@@ -20,7 +19,11 @@ from aebert.quantised import QuantisedLayer, QuantisedLayerNorm, QuantisedLinear
 from aebert.reference import SequenceBatch, from_residual, passes
 from aebert.reference.attention import attend
 
-_CONTEXT_FRACTION = 256.0
+if TYPE_CHECKING:
+    from aebert.quantisation.activations import LayerActivations
+
+# Attention averages are held in units of 1/256 (docs/numerics.md, pass 4).
+CONTEXT_FRACTION = 256.0
 _OFFSET_LIMIT = float(1 << 31)
 
 
@@ -38,6 +41,31 @@ class NextInput:
 
     residual: float
     input: InputScale
+
+
+@dataclass(frozen=True)
+class MatrixSteps:
+    """The integer steps of a matrix's input, and of its requantised result: per output or for all."""
+
+    input: InputScale
+    output: FloatArray | float
+
+
+def matrix_steps(scales: LayerScales, matrix: MatrixName) -> MatrixSteps:
+    """Which of a layer's scales hold on the two sides of a matrix."""
+    match matrix:
+        case "query":
+            return MatrixSteps(scales.attention_input, scales.query)
+        case "key":
+            return MatrixSteps(scales.attention_input, scales.key)
+        case "value":
+            return MatrixSteps(scales.attention_input, scales.value)
+        case "attention_output":
+            return MatrixSteps(scales.context, scales.residual)
+        case "ffn_in":
+            return MatrixSteps(scales.ffn_input, 2.0**-scales.gelu_fraction_bits)
+        case "ffn_out":
+            return MatrixSteps(scales.ffn_active, scales.middle)
 
 
 def quantise_linear(
@@ -100,25 +128,26 @@ def quantise_layer(
 ) -> tuple[QuantisedLayer, IntegerState]:
     """The layer in integers and what it makes of ``state``; ``acts`` is what fp32 makes of the same text."""
 
-    def projection(matrix: str, linear: Linear, unit: FloatArray, target: FloatArray) -> QuantisedLinear:
-        return quantise_linear(f"{name}.{matrix}", linear, scales.attention_input, unit, state.x, target, config)
+    def rounded(matrix: MatrixName, inputs: npt.NDArray[np.integer[Any]], target: FloatArray) -> QuantisedLinear:
+        steps = matrix_steps(scales, matrix)
+        return quantise_linear(
+            f"{name}.{matrix}", layer.matrix(matrix), steps.input, steps.output, inputs, target, config
+        )
 
-    query = projection("query", layer.query, scales.query, acts.query)
-    key = projection("key", layer.key, scales.key, acts.key)
-    value = projection("value", layer.value, scales.value, acts.value)
+    query = rounded("query", state.x, acts.query)
+    key = rounded("key", state.x, acts.key)
+    value = rounded("value", state.x, acts.value)
     per_step = EXP_STEPS_PER_NAT / np.sqrt(shape.head_size)
     scores = requantiser_for(per_step * scales.score.astype(np.float64), f"{name}.scores")
     context = requantiser_for(
-        scales.value.astype(np.float64) / (_CONTEXT_FRACTION * scales.context.scale), f"{name}.context"
+        scales.value.astype(np.float64) / (CONTEXT_FRACTION * scales.context.scale), f"{name}.context"
     )
     q, k, v = (passes.project(state.x, matrix) for matrix in (query, key, value))
     attended = attend(q, k, v, batch, scores, context).context
 
     # Against the exact sum, not the exact product: the bias then also takes back what earlier layers shifted.
     missing = acts.attention_sum - from_residual(state.residual, scales.residual)
-    attention_output = quantise_linear(
-        f"{name}.attention_output", layer.attention_output, scales.context, scales.residual, attended, missing, config
-    )
+    attention_output = rounded("attention_output", attended, missing)
     attention_norm = quantise_norm(
         f"{name}.attention_norm",
         layer.attention_norm,
@@ -128,17 +157,13 @@ def quantise_layer(
     )
     middle, x = passes.layer_norm(passes.add_residual(state.residual, attended, attention_output), attention_norm)
 
-    ffn_in = quantise_linear(
-        f"{name}.ffn_in", layer.ffn_in, scales.ffn_input, 2.0**-scales.gelu_fraction_bits, x, acts.ffn_hidden, config
-    )
+    ffn_in = rounded("ffn_in", x, acts.ffn_hidden)
     gelu = requantiser_for(2.0**-scales.gelu_fraction_bits / scales.ffn_active.scale.astype(np.float64), f"{name}.gelu")
     zero_point = scales.ffn_active.zero_point
     active = passes.ffn_in(x, ffn_in, scales.gelu_fraction_bits, gelu, zero_point)
 
     missing = acts.ffn_sum - from_residual(middle, scales.middle)
-    ffn_out = quantise_linear(
-        f"{name}.ffn_out", layer.ffn_out, scales.ffn_active, scales.middle, active, missing, config
-    )
+    ffn_out = rounded("ffn_out", active, missing)
     ffn_norm = quantise_norm(f"{name}.ffn_norm", layer.ffn_norm, shape.epsilon, scales.middle, following)
     residual, x = passes.layer_norm(passes.add_residual(middle, active, ffn_out), ffn_norm)
     quantised = QuantisedLayer(

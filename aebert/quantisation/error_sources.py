@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aebert.errors import AebertError
-from aebert.quantisation.error_report import LayerBlame
+
+if TYPE_CHECKING:
+    from aebert.quantisation.error_report import LayerBlame
 
 FILE_NAME = "error_sources.json"
 # Four decimals: the last bits of fp32 sums depend on the number of threads.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aebert.encoder import EncoderLayer, EncoderShape, FloatArray, Linear
 from aebert.numerics import GELU_DELTA_BITS, GELU_INDEX_BITS, INT8_MAX, INT16_MAX
-from aebert.quantisation.activations import LayerActivations
 from aebert.quantisation.config import QuantisationConfig
 from aebert.quantisation.inputs import InputScale, Reader, range_margin, signed_input, unsigned_input
+
+if TYPE_CHECKING:
+    from aebert.quantisation.activations import LayerActivations
 
 _GELU_HEADROOM = 1.5
 # A channel that never moves on calibration text still gets steps, this share of its neighbours' largest.

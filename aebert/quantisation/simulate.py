@@ -14,6 +14,7 @@ from aebert.encoder import EncoderLayer, EncoderShape, FloatArray, LayerNorm, Li
 from aebert.models.forward import apply_linear, apply_norm
 from aebert.models.packed import PackedStates
 from aebert.numerics import EXP_STEPS_PER_NAT, INT8_MAX, UINT8_MAX, saturate16
+from aebert.quantisation.build import matrix_steps
 from aebert.quantisation.inputs import InputScale, quantise_values
 from aebert.quantisation.requantiser import ratio_of
 from aebert.quantisation.scales import LayerScales
@@ -61,27 +62,12 @@ def _residual(values: torch.Tensor, scale: float) -> torch.Tensor:
 
 def real_linear(simulated: SimulatedLayer, name: MatrixName) -> Linear:
     """The weights and bias that the integers of matrix ``name`` stand for, zero point taken out."""
-    scales, quantised = simulated.scales, simulated.quantised.matrix(name)
-    inputs = {
-        "query": scales.attention_input,
-        "key": scales.attention_input,
-        "value": scales.attention_input,
-        "attention_output": scales.context,
-        "ffn_in": scales.ffn_input,
-        "ffn_out": scales.ffn_active,
-    }[name]
-    units: dict[MatrixName, FloatArray | float] = {
-        "query": scales.query,
-        "key": scales.key,
-        "value": scales.value,
-        "attention_output": scales.residual,
-        "ffn_in": 2.0**-scales.gelu_fraction_bits,
-        "ffn_out": scales.middle,
-    }
-    row_scale = ratio_of(quantised.requantiser) * units[name]
-    offset = inputs.zero_point * quantised.weight.sum(axis=1, dtype=np.int64)
+    steps = matrix_steps(simulated.scales, name)
+    quantised = simulated.quantised.matrix(name)
+    row_scale = ratio_of(quantised.requantiser) * steps.output
+    offset = steps.input.zero_point * quantised.weight.sum(axis=1, dtype=np.int64)
     return Linear(
-        weight=(quantised.weight * row_scale[:, None] / inputs.scale).astype(np.float32),
+        weight=(quantised.weight * row_scale[:, None] / steps.input.scale).astype(np.float32),
         bias=((quantised.bias + offset) * row_scale).astype(np.float32),
     )
 

@@ -25,6 +25,7 @@ from aebert.records.schema import RunRow
 
 DATABASE_VARIABLE = "AEBERT_DATABASE"
 DEFAULT_DATABASE = "sqlite:///aebert_runs.sqlite"
+NO_DATABASE = "no run database"
 _BATCH = 500
 _BUSY_SECONDS = 60
 _SHORTEST_PREFIX = 4
@@ -137,7 +138,7 @@ def open_database(url: str | None = None, *, create: bool = True) -> RunDatabase
     name = address.render_as_string(hide_password=True)
     file = address.database if address.get_backend_name() == "sqlite" else None
     if file not in (None, "", ":memory:") and not create and not Path(str(file)).is_file():
-        raise AebertError(f"{name}: no run database; import something first (aebert runs import)")
+        raise AebertError(f"{name}: {NO_DATABASE}; import something first (aebert runs import)")
     try:
         engine = _engine(address)
         if create:

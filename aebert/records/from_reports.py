@@ -45,6 +45,7 @@ class ImportContext:
     measured_by: str | None = None
     measured_at: str | None = None
     note: str | None = None
+    inputs: str | None = None
 
 
 def records_from_report(report: Report, context: ImportContext, top: str | None = None) -> tuple[RunRecord, ...]:
@@ -54,7 +55,10 @@ def records_from_report(report: Report, context: ImportContext, top: str | None 
     pass, a clock table and a software emulation hold no fact worth a record and give none.
     """
     known = {name: getattr(context, name) for name in _CONTEXT_FIELDS if getattr(context, name) is not None}
-    return tuple(replace(record, **known) for record in _facts(report, top))
+    of_module = {name: value for name, value in known.items() if name != "inputs"}
+    return tuple(
+        replace(record, **(of_module if record.scope == "module" else known)) for record in _facts(report, top)
+    )
 
 
 _CONTEXT_FIELDS = tuple(ImportContext.__dataclass_fields__)

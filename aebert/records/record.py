@@ -30,6 +30,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _INT64_MAX = (1 << 63) - 1
 _TEXT_LIMIT = 1000
+_INPUTS_LIMIT = 100_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COUNTS = (
     "sequence_length", "cycles_min", "cycles", "cycles_max", "runs", "lut", "ff", "dsp", "bram_18k", "uram",
@@ -51,7 +52,8 @@ class RunRecord:
     Latency is in cycles of the kernel clock, in ms, or both, as a central value (a mean, or the only value) and its
     ends; csynth gives ends only, as far as it knows them. ``runs`` is how many runs a mean is over. Block RAM is in
     RAMB18 (``bram_18k``); one RAMB36 tile is two. ``clock_estimated_mhz`` is the HLS scheduler's guess,
-    ``clock_achieved_mhz`` what placed and routed logic reached. ``measured_at`` is ISO 8601 in UTC.
+    ``clock_achieved_mhz`` what placed and routed logic reached. ``measured_at`` is ISO 8601 in UTC. ``inputs`` is what
+    the closed form needs to predict the run (aebert.cost_model.run_inputs).
     Raises AebertError naming the field.
     """
 
@@ -90,6 +92,7 @@ class RunRecord:
     measured_at: str | None = None
     measured_by: str | None = None
     note: str | None = None
+    inputs: str | None = None
 
     def __post_init__(self) -> None:
         _check_choice("source", self.source, SOURCES)
@@ -98,6 +101,7 @@ class RunRecord:
             _check_choice("resource_stage", self.resource_stage, RESOURCE_STAGES)
         for name in _TEXTS:
             _check_text(name, getattr(self, name))
+        _check_text("inputs", self.inputs, _INPUTS_LIMIT)
         if not (self.design or "").strip():
             raise AebertError("run record: design is empty; name the design (its top function or digest)")
         for name in _DIGESTS:
@@ -137,13 +141,13 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise AebertError(f"run record: {name} {value!r} is unknown; use one of {', '.join(choices)}")
 
 
-def _check_text(name: str, value: object) -> None:
+def _check_text(name: str, value: object, limit: int = _TEXT_LIMIT) -> None:
     if value is None:
         return
     if not isinstance(value, str):
         raise AebertError(f"run record: {name} {value!r} is not text")
-    if len(value) > _TEXT_LIMIT:
-        raise AebertError(f"run record: {name} has {len(value)} characters; keep it under {_TEXT_LIMIT}")
+    if len(value) > limit:
+        raise AebertError(f"run record: {name} has {len(value)} characters; keep it under {limit}")
     if any(not char.isprintable() for char in value):
         raise AebertError(f"run record: {name} {value[:60]!r} has control characters; remove them")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Float, Integer, String
+from sqlalchemy import BigInteger, Float, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 TABLE = "run_records"
@@ -60,3 +60,4 @@ class RunRow(Base):
     measured_at: Mapped[str | None] = mapped_column(String(1000))
     measured_by: Mapped[str | None] = mapped_column(String(1000))
     note: Mapped[str | None] = mapped_column(String(1000))
+    inputs: Mapped[str | None] = mapped_column(Text)

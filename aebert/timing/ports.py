@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aebert.boards import Board
-from aebert.design.config import BURST_BYTES, OUTSTANDING_BURSTS, PORT_LATENCY_CYCLES, HardwareConfig
-
-# Assumption: what a DDR4 bank loses between two bursts to turn-around and row activation, in kernel cycles.
-BURST_GAP_CYCLES = 4
-SMALLEST_SHARE = 1 / 16
+from aebert.design.config import (
+    BURST_BYTES,
+    BURST_GAP_CYCLES,
+    OUTSTANDING_BURSTS,
+    PORT_LATENCY_CYCLES,
+    SMALLEST_SHARE,
+    HardwareConfig,
+)
 
 PORTS = ("program", "weights", "indices", "parameters", "input", "output")
+# Before the first pass and after the last: nothing else is asked for then but what fills the FIFOs.
+ALONE = ("input", "output")
 
 
 @dataclass(frozen=True)
@@ -32,15 +37,21 @@ def port_timings(
     """The timing of every port of one compute unit.
 
     ``banks`` maps ports to bank tags, ``traffic`` ports to the words that they move in a launch. Ports of one bank (of
-    one memory, where all banks are ports to the same) share its bandwidth in proportion to their traffic, but none gets
-    less than `SMALLEST_SHARE`.
+    one memory, where all banks are ports to the same) that are active at the same time share its bandwidth in
+    proportion to their traffic, but none gets less than `SMALLEST_SHARE`.
     """
     memory = board.memory
     bandwidth = {bank.tag: bank.bandwidth_gb_s for bank in memory.banks}
     timings = {}
     for port in PORTS:
-        rivals = [other for other in PORTS if memory.shared or banks[other] == banks[port]]
-        share = max(SMALLEST_SHARE, traffic[port] / sum(traffic[other] for other in rivals))
+        rivals = [
+            other
+            for other in PORTS
+            if other == port
+            or (port not in ALONE and other not in ALONE and (memory.shared or banks[other] == banks[port]))
+        ]
+        moved = sum(traffic[other] for other in rivals)
+        share = 1.0 if len(rivals) == 1 else max(SMALLEST_SHARE, traffic[port] / moved)
         available = memory.bandwidth_gb_s if memory.shared else bandwidth[banks[port]]
         bytes_per_cycle = share * available * 1e3 / clock_mhz
         timings[port] = PortTiming(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -14,19 +14,18 @@ from aebert.models import load_encoder
 from aebert.models.forward import layer_forward
 from aebert.models.host import HostModel, TokenisedText, load_host_model
 from aebert.models.packed import PackedStates, pack
+from aebert.progress import Progress, no_progress
 from aebert.quantisation.error_report import EncoderError, measure_error
 from aebert.quantisation.tolerance import check_tolerance
 from aebert.reference import to_residual
 from codegen.project import Project
 from host.accelerator import Accelerator
 from host.verify.compare import Comparison, compare_sequence
+from host.verify.task import TaskCheck
 
 # fp32 against fp32: only the order of additions differs.
 SAME_MODEL_TOLERANCE = 1e-3
 SHORT_LENGTH = 17
-
-# A step and how far it is: (what, done, of).
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,14 @@ class Rung:
 
 @dataclass(frozen=True)
 class Verification:
-    """Everything that `verify` found. ``device`` names what ran L2 (emulator) or L4 (board)."""
+    """Everything that `verify` found. ``device`` names what ran L2 (emulator) or L4 (board); ``tasks``, if any."""
 
     project: str
     device: str
     rungs: tuple[Rung, ...]
     comparisons: tuple[Comparison, ...]
     error: EncoderError
+    tasks: tuple[TaskCheck, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -58,7 +58,7 @@ def verify_project(
     accelerator: Accelerator,
     texts: Sequence[Text],
     lengths: Sequence[int] | None = None,
-    progress: Progress = lambda step, done, total: None,
+    progress: Progress = no_progress,
 ) -> Verification:
     """All rungs: files, L0 (fp32), L0 ~ L1 (quantisation error on ``texts``), L1 = device (bits) at ``lengths``.
 
@@ -93,6 +93,12 @@ def verify_project(
         *(_bits_rung(accelerator.device.name, comparison) for comparison in comparisons),
     )
     return Verification(project.directory.name, accelerator.device.name, rungs, tuple(comparisons), error)
+
+
+def with_tasks(verification: Verification, checks: Sequence[TaskCheck]) -> Verification:
+    """The verification with two rungs more for each development set: the bits of its sequences, and its metric."""
+    rungs = [rung for check in checks for rung in (_task_bits_rung(check), _metric_rung(check))]
+    return replace(verification, rungs=(*verification.rungs, *rungs), tasks=tuple(checks))
 
 
 def long_sequence(model: HostModel, texts: Sequence[Text], length: int) -> FloatArray:
@@ -153,3 +159,26 @@ def _bits_rung(device: str, comparison: Comparison) -> Rung:
     else:
         summary = str(comparison.mismatch)
     return Rung(f"L1 = {device}, {tokens}", comparison.mismatch is None, summary)
+
+
+def _task_bits_rung(check: TaskCheck) -> Rung:
+    total, different = len(check.sequences), check.different
+    if different:
+        first = different[0]
+        summary = (
+            f"{len(different)} of {total} sequences differ; row {first.row} ({first.length} tokens), {first.difference}"
+        )
+    else:
+        lengths = [sequence.length for sequence in check.sequences]
+        summary = f"{total} sequences of {min(lengths)} to {max(lengths)} tokens equal"
+    return Rung(f"{check.task} {check.rows_of}: L1 = {check.device}", not different, summary)
+
+
+def _metric_rung(check: TaskCheck) -> Rung:
+    device, fp32 = check.metrics[check.primary], check.fp32[check.primary]
+    return Rung(
+        f"{check.task} {check.rows_of}: {check.primary}",
+        check.loss_points <= check.allowed_points,
+        f"{device:.4f} on {check.device}, {fp32:.4f} in PyTorch: {check.loss_points:.2f} points lost "
+        f"(at most {check.allowed_points:g})",
+    )

@@ -14,6 +14,7 @@ from aebert.quantised import QuantisedEncoder
 from codegen.memory_image import pack_encoder
 from codegen.packing import PackedMatrix
 from codegen.project import QUANTISED_FOLDER, Project
+from host.report.hardware_data import HardwareData, collect_hardware
 from host.timed_run import TimedRun, time_project
 from host.verify.ladder import Verification
 
@@ -53,6 +54,7 @@ class ReportData:
     work: tuple[LayerWork, ...]
     length: int
     files: tuple[ProjectFile, ...]
+    hardware: HardwareData
 
     @property
     def steps(self) -> int:
@@ -103,6 +105,7 @@ def collect(project: Project, verification: Verification) -> ReportData:
             for name in sorted(project.manifest.files)
             if (project.directory / name).is_file()
         ),
+        hardware=collect_hardware(project, timed),
     )
 
 

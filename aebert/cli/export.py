@@ -1,0 +1,79 @@
+"""``aebert export``: a subnet or model directory into an ONNX file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aebert.cli.output import current_output
+from aebert.errors import AebertError
+
+if TYPE_CHECKING:
+    from aebert.onnx_exchange.model import TransformerModel
+    from aebert.quantisation.quantise import QuantisationResult
+
+_INT8 = "onnx-int8"
+
+
+@click.command(name="export")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["onnx", _INT8]),
+    default="onnx",
+    show_default=True,
+    help="float32, or the accelerator's int8 weights and scales as QuantizeLinear/DequantizeLinear.",
+)
+@click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="ONNX file.")
+@click.option(
+    "--text", type=click.Path(path_type=Path), help="Calibration text for int8, one sentence or pair per line."
+)
+def command(model: Path, form: str, file: Path, text: Path | None) -> None:
+    """Write MODEL, a subnet or any model directory, as an ONNX file for onnxruntime and other tools.
+
+    The graph goes from token numbers to the last hidden states, and to logits where there is a classification head. It
+    takes any number of sequences and tokens. Weights beyond 2 GB go to FILE.data.
+
+    Example: aebert export subnet --format onnx-int8 -o subnet.onnx
+    """
+    from aebert.onnx_exchange.export_model import export_float, export_int8
+    from aebert.onnx_exchange.huggingface import read_model
+    from aebert.onnx_exchange.save import save_model
+
+    output = current_output()
+    if text is not None and form != _INT8:
+        raise AebertError(f"--text: only --format {_INT8} is calibrated; leave it out")
+    whole = read_model(model)
+    exported = export_int8(whole, _quantise(model, whole, text)) if form == _INT8 else export_float(whole)
+    files = save_model(exported, file)
+    size = sum(path.stat().st_size for path in files)
+    shape = whole.encoder.shape
+    output.result(
+        f"{form}: {shape.layers} layers, hidden {shape.hidden}, {len(exported.graph.node)} nodes, {size / 1e6:.1f} MB, "
+        f"digest {whole.encoder.digest[:12]}",
+        format=form,
+        files=files,
+        bytes=size,
+        digest=whole.encoder.digest,
+    )
+    for path in files:
+        output.wrote(path)
+
+
+def _quantise(directory: Path, model: TransformerModel, text: Path | None) -> QuantisationResult:
+    from aebert.calibration import MAX_TOKENS, calibration_texts
+    from aebert.cli.progress import step_progress
+    from aebert.models.host import load_host_model
+    from aebert.quantisation.quantise import quantise_with_scales
+
+    host = load_host_model(directory)
+    tokenised = host.tokenise(calibration_texts(text), min(MAX_TOKENS, model.encoder.shape.max_positions))
+    with step_progress(current_output()) as progress:
+        return quantise_with_scales(
+            model.encoder,
+            host.embed_texts(tokenised),
+            progress=lambda done, total: progress("quantise", done, total),
+        )

@@ -1,0 +1,43 @@
+"""Names that the shell completes: ``click.option(..., shell_complete=complete_board)``."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import CompletionItem
+
+_VECTORS = ("1x1", "2x1", "4x1", "8x1")
+_BLOCKS = ("4x4", "8x8", "16x16")
+PATTERNS = (
+    "unstructured",
+    *(f"vector:{size}" for size in _VECTORS),
+    *(f"{kind}:{size}" for kind in ("block", "column-block", "row-block") for size in _BLOCKS),
+    "head",
+    "neuron",
+    "head+neuron",
+)
+DEVICES = ("emulator", "pynq-emulator", "pynq:0", "xrt:0", "remote:")
+
+
+def complete_board(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Boards that ship; files where none begins like that."""
+    from aebert.boards import board_names
+
+    found = [CompletionItem(name) for name in board_names() if name.startswith(incomplete)]
+    return found or [CompletionItem(incomplete, type="file")]
+
+
+def complete_pattern(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Patterns in the sizes that are used most."""
+    return [name for name in PATTERNS if name.startswith(incomplete)]
+
+
+def complete_device(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """What runs a project."""
+    return [name for name in DEVICES if name.startswith(incomplete)]
+
+
+def complete_task(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The tasks of GLUE."""
+    from aebert.tasks import GLUE_TASKS
+
+    return [name for name in GLUE_TASKS if name.startswith(incomplete)]

@@ -1,0 +1,70 @@
+"""The options by which commands name a task and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from aebert.cli.names import complete_task
+from aebert.errors import AebertError
+
+if TYPE_CHECKING:
+    from aebert.tasks import TaskData
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+_KINDS = ("classification", "regression")
+
+
+def task_options(required: bool = True) -> Callable[[Command], Command]:
+    """Add ``--task``, ``--data``, ``--text-columns``, ``--label-column`` and ``--kind`` to a command."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(
+            (
+                click.option(
+                    "--task",
+                    required=required,
+                    shell_complete=complete_task,
+                    help="A GLUE task such as mrpc, or a name for your own data.",
+                ),
+                click.option(
+                    "--data",
+                    required=required,
+                    metavar="DIR",
+                    help="Folder of the task's files, or the folder above it; or datasets:NAME (see docs/tasks.md).",
+                ),
+                click.option("--text-columns", metavar="A[,B]", help="Your own data: the column(s) of text."),
+                click.option("--label-column", metavar="NAME", help="Your own data: the column of labels."),
+                click.option("--kind", type=click.Choice(_KINDS), help="Your own data, where labels leave it open."),
+            )
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+def read_task_data(
+    task: str,
+    data: str,
+    text_columns: str | None,
+    label_column: str | None,
+    kind: str | None,
+    with_train: bool = True,
+) -> TaskData:
+    """The rows that these options name. Raises AebertError for options that do not go together."""
+    from aebert.tasks import Columns, load_task
+    from aebert.tasks.task import TASK_KINDS
+
+    chosen = next((known for known in TASK_KINDS if known == kind), None)
+    if text_columns is None and label_column is None:
+        if kind is not None:
+            raise AebertError("--kind is for data of your own; give --text-columns and --label-column too")
+        return load_task(task, data, with_train=with_train)
+    if text_columns is None or label_column is None:
+        raise AebertError("data of your own needs both --text-columns and --label-column")
+    columns = Columns(tuple(name.strip() for name in text_columns.split(",")), label_column)
+    return load_task(task, data, columns, chosen, with_train)

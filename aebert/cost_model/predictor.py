@@ -1,0 +1,217 @@
+"""Latency of very many subnets on one design, with its interval: what a search asks before it measures anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aebert.cost_model.half_layers import HalfLayers, LaunchKind, half_layers
+from aebert.cost_model.spread import Spread, combine
+from aebert.cost_model.tiles import TileModel, pattern_tile_model
+from aebert.cost_model.uncertainty import CLOCK, CLOSED_FORM
+from aebert.design.bandwidth import memory_rates
+from aebert.design.design import Design
+from aebert.design.sizes import Floats, Ints, Sizes
+from aebert.encoder import EncoderShape
+from aebert.errors import AebertError
+from aebert.pruning.patterns import Pattern, parse_pattern
+from aebert.search.latency import LatencyPrediction
+from aebert.search.measurer import Measurement
+from aebert.source_kind import SourceKind
+
+if TYPE_CHECKING:
+    from aebert.cost_model.calibrated_model import CalibratedModel, CalibratedQuantity
+
+# The nearest to a board that there is among measurements is what a model is fitted to.
+_FIDELITY: tuple[SourceKind, ...] = ("hw", "hw_emu", "rtl_sim", "cosim", "csynth", "emulated")
+# Two subnets on one design differ from the model by factors as alike as this (standard deviation), until measured.
+_SAME_FACTOR = 0.003
+_CHUNK = 1 << 11  # candidates at a time: the arrays of one step stay in the processor's cache
+UNCALIBRATED = "predicted, closed form"
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Milliseconds per cycle in which the engine multiplies, per other cycle, and per launch, with their spread."""
+
+    engine: float
+    other: float
+    launch: float
+    spread: Spread
+    source: str
+
+
+@dataclass(frozen=True)
+class SubnetLatency:
+    """A `aebert.search.latency.LatencyModel`: candidates of one pattern on one design, at one launch's lengths."""
+
+    tiles: TileModel
+    halves: HalfLayers
+    coefficients: Coefficients
+
+    def cycles(self, kept: Ints) -> Floats:
+        """Cycles [candidates] of one launch in closed form, for ``kept`` units [candidates, sites]."""
+        return self._cycles(kept)[0]
+
+    def predict(self, kept: Ints) -> LatencyPrediction:
+        """``kept``: units kept per site [candidates, sites], sites as ``list_sites`` gives them."""
+        total, engine = self._cycles(kept)
+        given = self.coefficients
+        mean = total * given.other
+        mean += engine * (given.engine - given.other)
+        mean += given.launch
+        return LatencyPrediction(mean, mean * given.spread.low, mean * given.spread.high, given.source)
+
+    def _cycles(self, kept: Ints) -> tuple[Floats, Floats]:
+        """Of the launch, and those in which the engine multiplies."""
+        total, engine = np.empty(len(kept)), np.empty(len(kept))
+        for start in range(0, len(kept), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            tiles = self.tiles(kept[part])
+            total[part] = self.halves.cycles(tiles)
+            engine[part] = self.halves.engine_cycles(tiles)
+        return total, engine
+
+
+@dataclass(frozen=True)
+class DesignLatency:
+    """A `aebert.search.latency.CostModel`: launches of sequences of ``lengths`` tokens on ``design``.
+
+    The spread of ``coefficients`` leaves out tiles that depend on which units are kept.
+    """
+
+    design: Design
+    shape: EncoderShape
+    lengths: tuple[int, ...]
+    coefficients: Coefficients
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over all that a prediction depends on."""
+        values = {
+            "design": self.design.digest,
+            "shape": asdict(self.shape),
+            "lengths": self.lengths,
+            "coefficients": asdict(self.coefficients),
+        }
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    def latency(self, pattern: Pattern, tiles: TileModel | None = None) -> SubnetLatency:
+        """The model for candidates of ``pattern``; ``tiles`` from masks (`mask_tile_model`) narrow its interval.
+
+        Raises AebertError where the pattern does not divide the encoder's matrices.
+        """
+        model = pattern_tile_model(self.shape, pattern, self.design.config) if tiles is None else tiles
+        halves = half_layers(launch_kind(self.design, self.shape, self.lengths))
+        spread = combine(self.coefficients.spread, Spread.within(halves.error, "kinks of the closed form"))
+        if model.spread:
+            spread = combine(spread, Spread.within(model.spread, "tiles of units at random places"))
+        return SubnetLatency(model, halves, replace(self.coefficients, spread=spread))
+
+    def recalibrated(self, measurements: Sequence[Measurement]) -> DesignLatency:
+        """Fitted to ``measurements`` of this design too, those nearest to a board; all of the search's each time."""
+        from aebert.cost_model.fit import Prior, fit
+        from aebert.cost_model.observations import Observations
+
+        source = next((kind for kind in _FIDELITY if any(each.source == kind for each in measurements)), None)
+        if source is None:
+            return self
+        used = [each for each in measurements if each.source == source]
+        predicted = np.array([self._predicted_ms(each) for each in used])
+        observations = Observations(("predicted",), predicted[:, None], np.array([each.latency_ms for each in used]))
+        prior = Prior(np.ones(1), np.array([self.coefficients.spread.deviation]), {}, _SAME_FACTOR)
+        mean, deviation = fit(observations, prior).predict(np.ones((1, 1)), {})
+        factor = float(np.exp(mean[0]))
+        given = self.coefficients
+        what = f"fitted to {len(used)} {source} runs of this design"
+        return replace(
+            self,
+            coefficients=Coefficients(
+                given.engine * factor,
+                given.other * factor,
+                given.launch * factor,
+                Spread.normal(float(deviation[0]), what),
+                f"{given.source}, {what}",
+            ),
+        )
+
+    def _predicted_ms(self, measurement: Measurement) -> float:
+        candidate = measurement.candidate
+        kept = np.array([candidate.kept], np.int64)
+        return float(self.latency(parse_pattern(candidate.pattern)).predict(kept).mean_ms[0])
+
+
+def design_latency(
+    design: Design, shape: EncoderShape, lengths: Sequence[int], calibrated: CalibratedModel | None = None
+) -> DesignLatency:
+    """The closed form, with a calibrated model's coefficients where there is one.
+
+    Raises AebertError when a launch of ``lengths`` does not fit the design, or the encoder does not.
+    """
+    config = design.config
+    config.check_fits(shape)
+    if not lengths or any(not 1 <= length <= config.max_length for length in lengths):
+        raise AebertError(f"lengths = {list(lengths)}: the design takes sequences of 1 to {config.max_length} tokens")
+    if (groups := sum(config.groups(length) for length in lengths)) > config.max_groups:
+        raise AebertError(f"lengths = {list(lengths)}: {groups} token groups, the design takes {config.max_groups}")
+    ms_per_cycle, clock = clock_of(design, calibrated)
+    engine, other, launch, cycles = cycle_coefficients(design, calibrated)
+    source = UNCALIBRATED if calibrated is None else f"predicted, closed form calibrated on {len(calibrated.runs)} runs"
+    coefficients = Coefficients(
+        engine * ms_per_cycle, other * ms_per_cycle, launch * ms_per_cycle, combine(cycles, clock), source
+    )
+    return DesignLatency(design, shape, tuple(lengths), coefficients)
+
+
+def clock_of(design: Design, calibrated: CalibratedModel | None) -> tuple[float, Spread]:
+    """Milliseconds per cycle of the clock that a build is expected to reach, and their spread."""
+    from aebert.cost_model.quantities import CLOCK_PERIOD
+
+    period = 1e3 / design.clock_mhz
+    quantity = None if calibrated is None else calibrated.quantities.get(CLOCK_PERIOD)
+    if quantity is None:
+        return period / 1e6, CLOCK.inverse
+    from aebert.cost_model.structure import crowding
+    from aebert.design.fit import check_fit
+
+    crowded = crowding(check_fit(design.config, design.board, design.compute_units), design.board)
+    found, spread = _calibrated(quantity, np.array([period, period * crowded]), design)
+    return found / 1e6, spread
+
+
+def cycle_coefficients(design: Design, calibrated: CalibratedModel | None) -> tuple[float, float, float, Spread]:
+    """Cycles per cycle of the closed form (the engine's, others), cycles per launch, and the spread of their sum."""
+    from aebert.cost_model.quantities import CYCLES
+
+    quantity = None if calibrated is None else calibrated.quantities.get(CYCLES)
+    if quantity is None:
+        return 1.0, 1.0, 0.0, CLOSED_FORM
+    # A launch of a million steps with as many lanes busy as these designs keep; a launch's own share is small there.
+    amounts = np.array([1e6, 1e5, design.clock_mhz * 1e3])
+    found, spread = _calibrated(quantity, amounts, design)
+    effect = found / float(amounts @ np.array(quantity.coefficients))
+    engine, other, launch = (effect * coefficient for coefficient in quantity.coefficients)
+    return engine, other, launch * design.clock_mhz * 1e3, spread
+
+
+def _calibrated(quantity: CalibratedQuantity, amounts: Floats, design: Design) -> tuple[float, Spread]:
+    """The median that ``quantity`` predicts for hardware, and its spread."""
+    groups = {"source": ("hw",), "board": (design.board.name,), "design": (design.digest,)}
+    estimate = quantity.predict(amounts[None], groups)
+    median = float(estimate.median[0])
+    runs, promise = len(quantity.held_out), ", interval assumed: few designs" if estimate.assumed else ""
+    basis = f"calibrated on {runs} runs of {quantity.designs} designs{promise}"
+    return median, Spread(float(estimate.low[0]) / median, float(estimate.high[0]) / median, basis)
+
+
+def launch_kind(design: Design, shape: EncoderShape, lengths: tuple[int, ...]) -> LaunchKind:
+    """Launches on one of the design's compute units, all of them sharing the board's memory."""
+    sizes = Sizes.of(design.config)
+    units = np.array([design.compute_units], np.int64)
+    memory = memory_rates(sizes, design.board, np.array([design.clock_mhz]), units)
+    return LaunchKind(sizes, shape, lengths, memory)

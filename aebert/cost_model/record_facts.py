@@ -1,0 +1,192 @@
+"""Run records as observations: each fact beside what the structure says about it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from aebert.boards import Board, load_board
+from aebert.cost_model.observations import Observations
+from aebert.cost_model.quantities import CLOCK_PERIOD, COSIM_CYCLES, CYCLES, RESOURCES, Quantity, routed
+from aebert.cost_model.run_inputs import RunInputs, from_text
+from aebert.cost_model.structure import crowding, structural_cycles, structural_resources, structural_usage
+from aebert.design.fit import Usage
+from aebert.errors import AebertError
+from aebert.records import RunRecord, StoredRecord
+
+ON_HARDWARE = ("hw", "hw_emu")
+_BUILT = ("synthesised", "placed", "routed")
+_WHOLE = ("design", "kernel", "compute_unit")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One observation of a quantity."""
+
+    name: str
+    amounts: tuple[float, ...]
+    measured: float
+    groups: Mapping[str, str | None]
+
+
+@dataclass
+class Facts:
+    """By quantity; ``unused``: why records gave none, and how many."""
+
+    of: dict[str, list[Fact]] = field(default_factory=lambda: defaultdict(list))
+    unused: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def observations(self, quantity: Quantity) -> Observations:
+        facts = self.of[quantity.name]
+        groups = {level: tuple(fact.groups.get(level) for fact in facts) for level in quantity.levels}
+        amounts = np.array([fact.amounts for fact in facts], np.float64).reshape(len(facts), len(quantity.terms))
+        measured = np.array([fact.measured for fact in facts], np.float64)
+        return Observations(quantity.terms, amounts, measured, groups, tuple(fact.name for fact in facts))
+
+
+@dataclass(frozen=True)
+class _Design:
+    """What is known of a record's design. ``usage`` is None where the resource count says that it does not fit."""
+
+    inputs: RunInputs
+    board: Board
+    usage: Usage | None
+
+
+def facts_of(records: Sequence[StoredRecord]) -> Facts:
+    """Every fact that the records hold. Raises AebertError for inputs that cannot be read, naming the record."""
+    facts = Facts()
+    designs = _designs(records, facts)
+    for stored in records:
+        record = stored.record
+        design = designs.get(record.design_digest or "")
+        if record.scope not in _WHOLE:
+            continue
+        for name, fact in _own_facts(stored, design):
+            facts.of[name].append(fact)
+        if design is None:
+            facts.unused["of a design without inputs (not stored by aebert measure or build)"] += 1
+    for name, fact in _pairs(records):
+        facts.of[name].append(fact)
+    return facts
+
+
+def _designs(records: Iterable[StoredRecord], facts: Facts) -> dict[str, _Design]:
+    """By design digest: one record with inputs speaks for all of its design."""
+    found: dict[str, _Design] = {}
+    for stored in records:
+        record = stored.record
+        if record.design_digest is None or record.inputs is None or record.board is None:
+            continue
+        if record.design_digest in found:
+            continue
+        inputs = _inputs(stored)
+        try:
+            board = load_board(record.board)
+        except AebertError:
+            facts.unused[f"of a board that is not known: {record.board}"] += 1
+            continue
+        try:
+            usage = structural_usage(inputs, board)
+        except AebertError:
+            usage = None
+        found[record.design_digest] = _Design(inputs, board, usage)
+    return found
+
+
+def _inputs(stored: StoredRecord) -> RunInputs:
+    try:
+        return from_text(stored.record.inputs or "")
+    except AebertError as error:
+        raise AebertError(f"run record {stored.digest[:12]}: {error}") from None
+
+
+def _groups(record: RunRecord) -> dict[str, str | None]:
+    tool = " ".join(filter(None, (record.tool, record.tool_version)))
+    return {
+        "source": record.source,
+        "tool": tool or None,
+        "board": record.board,
+        "stage": record.resource_stage,
+        "design": record.design_digest or record.design,
+    }
+
+
+def _own_facts(stored: StoredRecord, design: _Design | None) -> Iterator[tuple[str, Fact]]:
+    if design is None:
+        return
+    record, groups = stored.record, _groups(stored.record)
+    clock = record.clock_achieved_mhz or record.clock_asked_mhz or design.inputs.clock_mhz
+    on_hardware = record.source in ON_HARDWARE
+    cycles = _cycles(record, clock)
+    if cycles is not None and record.inputs is not None and (launch := _inputs(stored).launch) is not None:
+        structure = structural_cycles(design.inputs, launch, design.board)
+        amounts = (structure.engine, structure.other, clock * 1e3 if on_hardware else 0.0)
+        yield CYCLES, Fact(stored.digest, amounts, cycles, groups)
+    if design.usage is None:
+        return
+    predicted = structural_resources(design.usage)
+    for name in RESOURCES:
+        count = getattr(record, name)
+        if count and predicted[name]:
+            yield name, Fact(stored.digest, (predicted[name],), float(count), groups)
+    if on_hardware and record.clock_achieved_mhz is not None:
+        period = 1e3 / design.inputs.clock_mhz
+        amounts_ns = (period, period * crowding(design.usage, design.board))
+        yield CLOCK_PERIOD, Fact(stored.digest, amounts_ns, 1e3 / record.clock_achieved_mhz, groups)
+
+
+def _cycles(record: RunRecord, clock_mhz: float) -> float | None:
+    """Central value; worst case where there is no other."""
+    count = record.cycles if record.cycles is not None else record.cycles_max
+    if count:
+        return float(count)
+    return None if record.latency_ms is None else record.latency_ms * clock_mhz * 1e3
+
+
+def _pairs(records: Sequence[StoredRecord]) -> Iterator[tuple[str, Fact]]:
+    """csynth beside what came later of the same design with the same tool version.
+
+    Designs are told apart by digest, else by name; a design with two csynth records that differ is passed over, for
+    which of them became the RTL is not known.
+    """
+    whole = [stored for stored in records if stored.record.scope in _WHOLE]
+    synthesised: dict[str, set[RunRecord]] = defaultdict(set)
+    for stored in whole:
+        if stored.record.source == "csynth":
+            synthesised[_design_key(stored.record)].add(_only_figures(stored.record))
+    for stored in whole:
+        record = stored.record
+        candidates = synthesised.get(_design_key(record), set())
+        if len(candidates) != 1:
+            continue
+        estimate, groups = next(iter(candidates)), _groups(record)
+        if record.source == "cosim" and estimate.cycles_max and (cycles := record.cycles or record.cycles_max):
+            yield COSIM_CYCLES, Fact(stored.digest, (float(estimate.cycles_max), 1.0), float(cycles), groups)
+        if record.source in ON_HARDWARE and record.resource_stage in _BUILT:
+            for name in RESOURCES:
+                counted, count = getattr(estimate, name), getattr(record, name)
+                if counted and count:
+                    yield routed(name), Fact(stored.digest, (float(counted),), float(count), groups)
+
+
+def _design_key(record: RunRecord) -> str:
+    return record.design_digest or record.design
+
+
+def _only_figures(record: RunRecord) -> RunRecord:
+    """Without provenance: csynth.xml and csynth.rpt of one synthesis are then equal."""
+    return RunRecord(
+        source=record.source,
+        design=record.design,
+        cycles_max=record.cycles_max,
+        lut=record.lut,
+        ff=record.ff,
+        dsp=record.dsp,
+        bram_18k=record.bram_18k,
+        uram=record.uram,
+        resource_stage=record.resource_stage,
+    )

@@ -1,0 +1,67 @@
+"""Many subnets for one design: what they have in common is quantised and packed once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from aebert.design.config import HardwareConfig
+from aebert.encoder import MATRIX_NAMES, Encoder, Linear, MatrixName
+from aebert.quantisation.fixed_scales import FixedScales, linear_digest
+from aebert.quantised import QuantisedEncoder, QuantisedLinear
+from codegen.memory_image import MatrixImage, MemoryImage, join_images, matrix_image
+
+# Of remembered matrices. A search's candidates share them: at most its levels times the matrices of the model.
+CACHE_BYTES = 512 << 20
+
+_Key = tuple[int, MatrixName, bytes]
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    quantised: QuantisedLinear
+    image: MatrixImage
+
+    @property
+    def size(self) -> int:
+        return self.quantised.weight.nbytes + self.image.weights.nbytes + self.image.indices.nbytes
+
+
+class SubnetImages:
+    """Makes the memory images of subnets of one model for the design of ``config``.
+
+    A matrix that an earlier subnet had too is known by its content, and not made again.
+    """
+
+    def __init__(self, scales: FixedScales, config: HardwareConfig, cache_bytes: int = CACHE_BYTES) -> None:
+        self._scales = scales
+        self._config = config
+        self._cache_bytes = cache_bytes
+        self._known: OrderedDict[_Key, _Matrix] = OrderedDict()
+        self._held = 0
+
+    def encode(self, subnet: Encoder) -> tuple[QuantisedEncoder, MemoryImage]:
+        """Raises AebertError when the subnet is not of the model, or does not fit the design."""
+        self._config.check_fits(subnet.shape)
+        matrices: dict[tuple[int, MatrixName], _Matrix] = {}
+
+        def matrix(layer: int, name: MatrixName, linear: Linear) -> QuantisedLinear:
+            matrices[layer, name] = found = self._matrix(layer, name, linear)
+            return found.quantised
+
+        quantised = self._scales.quantise(subnet, matrix)
+        images = [matrices[layer, name].image for layer in range(subnet.shape.layers) for name in MATRIX_NAMES]
+        return quantised, join_images(images, quantised, self._config)
+
+    def _matrix(self, layer: int, name: MatrixName, linear: Linear) -> _Matrix:
+        key = layer, name, linear_digest(linear)
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+            return known
+        quantised = self._scales.quantise_matrix(layer, name, linear)
+        made = self._known[key] = _Matrix(quantised, matrix_image(quantised, self._config))
+        self._held += made.size
+        while self._held > self._cache_bytes and len(self._known) > 1:
+            self._held -= self._known.popitem(last=False)[1].size
+        return made

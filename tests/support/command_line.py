@@ -1,0 +1,33 @@
+"""The command line in this process, as a script sees it: exit code, standard output, standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from dataclasses import dataclass
+
+from aebert.cli.main import main
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What `aebert` left behind. ``json`` reads standard output, which must hold one JSON object and nothing else."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> dict[str, object]:
+        document = json.loads(self.stdout)
+        assert isinstance(document, dict)
+        return document
+
+
+def aebert(*arguments: object) -> Finished:
+    """``aebert`` with ``arguments``, which become text."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(argument) for argument in arguments])
+    return Finished(code, out.getvalue(), err.getvalue())

@@ -1,0 +1,50 @@
+"""A whole run of a search on a tiny encoder, with measurements of a device that is a bit slower than predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aebert.search.measurer import Finalist, Measurement
+from aebert.search.samplers import SamplerName
+from aebert.search.search import SearchSettings
+from aebert.search.space import Goal
+from aebert.search_model import CalibrationRows, SearchPlan, search
+from tests.support.tiny_search import LinearCosts, tiny_texts
+
+
+class SlowDevice:
+    """Takes a tenth longer than `LinearCosts` says, give or take what the candidate's size decides."""
+
+    def measure(self, finalists: Sequence[Finalist]) -> list[Measurement]:
+        return [
+            Measurement(
+                finalist.candidate,
+                1.1e-6 * sum(finalist.candidate.kept) * (1 + 1e-3 * (sum(finalist.candidate.kept) % 7)),
+                "emulated",
+                "emulator",
+                "0" * 64,
+            )
+            for finalist in finalists
+        ]
+
+
+def write_tiny_run(model: Path, directory: Path, *, sampler: SamplerName = "surrogate", measured: bool = True) -> Path:
+    """24 candidates with a free ratio, scored by fidelity in one worker."""
+    plan = SearchPlan(
+        Goal(0.3, 0.7),
+        ("vector:2x1",),
+        levels=8,
+        sampler=sampler,
+        settings=SearchSettings(candidates=24, batch=8, seed=1),
+    )
+    search(
+        model,
+        directory,
+        CalibrationRows(tiny_texts()),
+        plan,
+        costs=LinearCosts(),
+        measurer=SlowDevice() if measured else None,
+        context={"board": "no board", "task": "none"},
+    )
+    return directory
