@@ -3,6 +3,7 @@
     python -m benchmarks.glue dense --data DATA --out OUT        # fine-tune the dense model of each task, once
     python -m benchmarks.glue scored --data DATA --out OUT       # dev metric of pruned models without fine-tuning
     python -m benchmarks.glue finetuned --data DATA --out OUT    # the same after fine-tuning with masks held
+    python -m benchmarks.glue integer --data DATA --out OUT      # the integer reference of the fine-tuned ones
     python -m benchmarks.glue table --out OUT                    # what is filled, mean and spread, and what it cost
 
 DATA is a folder with one folder of TSV files per task. A command goes through its cells in order and skips what is
@@ -17,14 +18,19 @@ import argparse
 import importlib.util
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from aebert.calibration import MAX_TOKENS, calibration_texts
 from aebert.finetuning import FinetuneSettings, finetune
-from aebert.subnet import make_record, write_subnet
+from aebert.models.host import load_host_model
+from aebert.quantisation.quantise import quantise
+from aebert.subnet import make_record, read_subnet, write_subnet
 from aebert.tasks import compute_metrics, load_task
-from aebert.tasks.predict import fp32_run, predict_logits
+from aebert.tasks.evaluation import evaluate
+from aebert.tasks.predict import fp32_run, integer_run, predict_logits
 from benchmarks.glue_cells import Cell, CellKey, CellStore, Stage, print_table
 from benchmarks.glue_methods import METHODS, Workbench
 from benchmarks.machine import machine_line
@@ -87,6 +93,25 @@ def run_finetuned(arguments: argparse.Namespace, store: CellStore) -> None:
         )
 
 
+def run_integer(arguments: argparse.Namespace, store: CellStore) -> None:
+    """The integer reference of fine-tuned models, quantised as 'aebert generate' does; notes: points lost to fp32."""
+    for key in cell_keys("finetuned", arguments):
+        own = replace(key, stage="integer")
+        if own in store or key not in store:
+            continue
+        data = load_task(key.task, arguments.data, with_train=False)
+        directory = subnet_directory(arguments.out, key)
+        host, encoder = load_host_model(directory), read_subnet(directory).encoder
+        began = time.perf_counter()
+        quantised = quantise(encoder, host.embed_texts(host.tokenise(calibration_texts(None), MAX_TOKENS)))
+        found = evaluate(host, data, "dev", MAX_TOKENS, fp32_run(encoder), integer_run(quantised))
+        assert found.integer is not None
+        assert found.loss_points is not None
+        seconds = time.perf_counter() - began
+        notes = {"points lost": found.loss_points}
+        store.add(Cell(own, dict(found.integer), notes, seconds, encoder.digest, machine_line()))
+
+
 def cell_keys(stage: Stage, arguments: argparse.Namespace) -> Iterator[CellKey]:
     """Seeds outermost, so that every method has one seed before any has two."""
     for seed in range(arguments.seeds):
@@ -111,7 +136,7 @@ def minilm_directory() -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=("dense", "scored", "finetuned", "table"))
+    parser.add_argument("stage", choices=("dense", "scored", "finetuned", "integer", "table"))
     parser.add_argument("--data", type=Path, help="folder with MRPC/, STS-B/, SST-2/, RTE/")
     parser.add_argument("--out", type=Path, required=True, help="folder of the cells and models")
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
@@ -130,7 +155,8 @@ def main() -> None:
     if arguments.data is None:
         parser.error("--data is needed")
     print(machine_line())
-    {"dense": run_dense, "scored": run_scored, "finetuned": run_finetuned}[arguments.stage](arguments, store)
+    stages = {"dense": run_dense, "scored": run_scored, "finetuned": run_finetuned, "integer": run_integer}
+    stages[arguments.stage](arguments, store)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import t as student
 
 from aebert.design import operators as op
 from aebert.errors import AebertError
@@ -123,6 +124,7 @@ def print_fifos_and_multiplexers(rows: list[Row]) -> None:
 def print_placed_against_estimated(folder: Path) -> None:
     """Whole kernels that have both a csynth estimate and a routed utilisation in one project folder (``*.prj``)."""
     print("\nkernel after routing / csynth estimate      LUT     FF    FF per LUT routed")
+    counted: list[float] = []
     for project in sorted(path for path in folder.rglob("*.prj") if path.is_dir()):
         routed = next((parse_report(path) for path in project.rglob("*kernel_util_routed.rpt")), None)
         if not isinstance(routed, KernelUtilization) or not routed.kernels:
@@ -135,7 +137,17 @@ def print_placed_against_estimated(folder: Path) -> None:
         estimated_lut, estimated_ff = estimate.module.resources.lut, estimate.module.resources.ff
         if not (lut and ff and estimated_lut and estimated_ff):
             continue
+        if kernel.usage.dsp:  # not the kernel that only moves data
+            counted.append(lut / estimated_lut / op.PLACED_PER_ESTIMATED_LUT)
         print(f"{project.name[:40]:40} {lut / estimated_lut:6.2f} {ff / estimated_ff:6.2f}    {ff / lut:6.2f}")
+
+    if len(counted) > 1:
+        logs = np.log(counted)
+        reach = student.ppf(0.95, len(logs) - 1) * logs.std(ddof=1) * np.sqrt(1 + 1 / len(logs))
+        low, high = np.exp(logs.mean() - reach), np.exp(logs.mean() + reach)
+        print(
+            f"LUT / as counted here ({op.PLACED_PER_ESTIMATED_LUT} csynth), nine of ten others: {low:.2f} to {high:.2f}"
+        )
 
 
 def main() -> None:

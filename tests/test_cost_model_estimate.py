@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ import pytest
 from aebert.boards import load_board
 from aebert.cli.main import main
 from aebert.cost_model.breakdown import PASS_KINDS, Breakdown, break_down
+from aebert.cost_model.calibrate import calibrate
+from aebert.cost_model.calibrated_model import CalibratedModel
+from aebert.cost_model.predictor import clock_of
+from aebert.cost_model.quantities import CLOCK_PERIOD
+from aebert.cost_model.surroundings import TRANSFER_START_MS
 from aebert.design.config import HardwareConfig
 from aebert.design.cycles import count_cycles
 from aebert.design.design import Design
@@ -18,6 +24,7 @@ from aebert.design.fit import RESOURCES, check_fit
 from aebert.design.sizes import Sizes
 from aebert.design.workload import Workload, pattern_tiles
 from tests.conftest import TINY_FFN, TINY_HIDDEN
+from tests.support.calibration_runs import CLOCK_MHZ, emulated_runs, stored
 from tests.support.random_quantised import random_shape
 
 SHAPE = random_shape(2, 64, 2, 128)
@@ -58,7 +65,55 @@ def test_every_figure_lies_in_its_interval_and_latency_is_the_least_certain() ->
         assert interval.low <= interval.mean <= interval.high
     assert found.latency_ms.mean == pytest.approx(found.cycles.mean / found.clock_mhz.mean / 1e3)
     assert found.latency_ms.high / found.latency_ms.mean > found.cycles.high / found.cycles.mean
-    assert set(found.basis) == {"cycles", "clock", *RESOURCES}
+    assert set(found.basis) == {"cycles", "clock", "launch", "transfer", *RESOURCES}
+
+
+def test_launch_and_transfers_stand_beside_the_latency_where_a_board_has_said_them() -> None:
+    design, found = _break_down("u280")
+    assert found.launch_ms is not None
+    assert found.transfer_ms is not None
+    assert 0.010 < found.launch_ms.low < found.launch_ms.mean < found.launch_ms.high < 0.013
+    # Three transfers of a few kB each: what starts them is nearly all of it.
+    assert found.transfer_ms.mean == pytest.approx(3 * TRANSFER_START_MS, rel=0.05)
+    longest = break_down(design, SHAPE, pattern_tiles(SHAPE, 0.5, 4), (8,)).transfer_ms
+    assert longest is not None
+    assert longest.mean < found.transfer_ms.mean
+    _, unknown = _break_down("u50")
+    assert unknown.launch_ms is not None
+    assert unknown.launch_ms.high / unknown.launch_ms.low > 2
+    _, embedded = _break_down("zcu102")
+    assert embedded.launch_ms is None
+    assert embedded.transfer_ms is None
+    assert "no run on a PS-DDR board" in embedded.basis["launch"]
+
+
+def test_a_calibrated_model_says_the_clock_with_what_crowds_the_board() -> None:
+    reached = 0.8
+    runs = [
+        replace(run, source="hw", clock_achieved_mhz=CLOCK_MHZ * reached * (1 + 0.01 * (number % 3 - 1)))
+        for number, run in enumerate(emulated_runs((1.0, 1.0), noise=0.0))
+    ]
+    model = calibrate(stored(runs), "u200").model
+    design = Design(CONFIG, load_board("u200"), CLOCK_MHZ)
+    tiles = pattern_tiles(SHAPE, 0.5, 4)
+    assumed, calibrated = break_down(design, SHAPE, tiles, (32,)), break_down(design, SHAPE, tiles, (32,), model)
+    assert calibrated.clock_mhz.mean == pytest.approx(CLOCK_MHZ * reached, rel=0.05)
+    assert calibrated.clock_mhz.low < CLOCK_MHZ * reached < calibrated.clock_mhz.high
+    assert "calibrated on 10 runs of 5 designs" in calibrated.basis["clock"]
+    assert assumed.clock_mhz.mean == pytest.approx(CLOCK_MHZ)
+    assert calibrated.launch_ms is None
+    assert "calibrated model has seen launches" in calibrated.basis["launch"]
+    # Of two designs that ask for the same clock, the one that crowds the board is expected to be slower.
+    quantity = model.quantities[CLOCK_PERIOD]
+    assert quantity.terms == ("asked", "crowded")
+    crowded = CalibratedModel(
+        model.board, model.sources, model.toolkit_version, {CLOCK_PERIOD: replace(quantity, coefficients=(1.0, 1.0))}
+    )
+    full = HardwareConfig(
+        tokens=16, out_lanes=4, in_lanes=16, max_hidden=384, max_ffn=1536, max_length=128, max_groups=8
+    )
+    roomy, tight = (clock_of(Design(config, load_board("kv260"), 200.0), crowded)[0] for config in (CONFIG, full))
+    assert tight > 1.02 * roomy
 
 
 def test_the_command_prints_the_same_figures_as_json(

@@ -14,9 +14,9 @@ from aebert.boards import load_board
 from aebert.design.bandwidth import MemoryRates, memory_rates
 from aebert.design.config import HardwareConfig
 from aebert.design.cycles import count_cycles, time_passes
+from aebert.design.launch_clock import CycleCount
 from aebert.design.program import build_program
 from aebert.design.sizes import Sizes
-from aebert.design.walk import CycleCount
 from aebert.design.work import program_work
 from aebert.design.workload import Workload, pattern_tiles, weight_tiles
 from aebert.encoder import MATRIX_NAMES
@@ -102,7 +102,7 @@ def test_many_designs_at_once_count_as_each_alone() -> None:
 def _cycles_per_tile(config: HardwareConfig, board: str, clock_mhz: float, compute_units: int = 1) -> float:
     sizes = Sizes.of(config)
     memory = memory_rates(sizes, load_board(board), np.array([clock_mhz]), np.array([compute_units]))
-    return float(memory.cycles_per_tile(sizes)[0])
+    return float(np.maximum(*memory.cycles_per_tile(sizes))[0])
 
 
 def test_one_tile_per_cycle_is_the_fastest_a_memory_can_be() -> None:
@@ -137,7 +137,7 @@ def test_the_passes_take_all_of_the_launchs_time_and_steps(density: float, lengt
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0.02, 1.0), min_size=12, max_size=12), st.integers(0, 11), st.floats(1.0, 2.0))
-def test_more_tiles_never_take_fewer_cycles(densities: list[float], matrix: int, more: float) -> None:
+def test_more_tiles_do_not_take_fewer_cycles(densities: list[float], matrix: int, more: float) -> None:
     shape = random_shape(2, 64, 2, 128)
     dense = pattern_tiles(shape, 0.0, 1)(Sizes.of(U200))
     few = np.maximum(dense * np.array(densities).reshape(2, 6, 1), 8.0)
@@ -147,8 +147,8 @@ def test_more_tiles_never_take_fewer_cycles(densities: list[float], matrix: int,
     def total(tiles: npt.NDArray[np.float64]) -> float:
         return float(count_cycles(Sizes.of(U200), Workload(shape, lambda _: tiles, (100,))).total[0])
 
-    # Within rounding: a matrix that is fetched later leaves more of the next one's tiles waiting.
-    assert total(many) >= total(few) - 1e-6
+    # But for one drain of the engine's pipeline: a pass that ends later may hold up no write-back any more.
+    assert total(many) >= total(few) - 30
 
 
 @pytest.mark.parametrize(

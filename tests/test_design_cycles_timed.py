@@ -61,6 +61,8 @@ def test_the_rates_are_those_of_the_ports_where_they_are_placed(config: Hardware
         traffic = port_traffic(config)
         banks = dict(place_compute_units(config, board, 1)[0].banks)
         ports = port_timings(config, board, board.clock_mhz, banks, traffic)
-        assert memory.weights[0] == pytest.approx(_average_rate(ports["weights"]), rel=0.02)
-        assert memory.indices[0] == pytest.approx(_average_rate(ports["indices"]), rel=0.02)
+        assert memory.weights[0] == pytest.approx(_average_rate(ports["weights"]), rel=0.05)
+        assert memory.indices[0] == pytest.approx(_average_rate(ports["indices"]), rel=0.05)
+        # Least where it has to share its bank; boards with many banks give it one of its own.
+        assert memory.program[0] <= 1.03 * _average_rate(ports["program"])
         assert memory.vectors[0] == pytest.approx(_average_rate(ports["input"]))

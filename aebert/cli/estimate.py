@@ -60,6 +60,8 @@ def command(
         cycles=found.cycles,
         clock_mhz=found.clock_mhz,
         latency_ms=found.latency_ms,
+        launch_ms=found.launch_ms,
+        transfer_ms=found.transfer_ms,
         lane_utilisation=found.lane_utilisation,
         passes=found.passes,
         units=found.units,
@@ -123,6 +125,7 @@ def _lines(found: Breakdown, design: Design, length: int) -> list[str]:
         f"sequence of {length} tokens: predicted, nothing is measured",
         f"latency {_range(found.latency_ms, 3)} ms; {_range(found.cycles, 0)} cycles at "
         f"{_range(found.clock_mhz, 0)} MHz ({design.clock_mhz:g} asked); lanes busy {found.lane_utilisation:.1%}",
+        f"on top: launch overhead {_milliseconds(found.launch_ms)}; host transfer {_milliseconds(found.transfer_ms)}",
         "",
         f"{'pass':18}{'passes':>7}{'cycles':>10}{'share':>8}{'lanes busy':>12}",
     ]
@@ -141,6 +144,10 @@ def _lines(found: Breakdown, design: Design, length: int) -> list[str]:
         lines.append(f"{use.name.upper():18}{_range(use.used, 0):>30}{use.available:10}{share:>8}")
     lines += ["", "What the figures rest on (intervals hold nine of ten):"]
     return lines + [f"  {name}: {basis}" for name, basis in found.basis.items()]
+
+
+def _milliseconds(interval: Interval | None) -> str:
+    return "see below" if interval is None else f"{_range(interval, 3)} ms"
 
 
 def _range(interval: Interval, digits: int) -> str:

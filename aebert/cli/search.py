@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from aebert.search_model import CalibrationRows, Found
 
 _RANGE = re.compile(r"([0-9.]+)\.\.([0-9.]+)")
-_LOWEST_FREE, _HIGHEST_FREE = 0.0, 0.95
 
 
 @click.command(name="search")
@@ -214,12 +213,12 @@ def _context(task: str | None, design: Design | None, lengths: tuple[int, ...] |
 
 
 def _goal(ratio: str | None, latency_ms: float | None) -> Goal:
-    from aebert.search.space import Goal
+    from aebert.search.space import HIGHEST_FREE_RATIO, Goal
 
     if ratio is None:
         if latency_ms is None:
             raise AebertError("no budget; give --ratio, --latency-ms or both")
-        return Goal(_LOWEST_FREE, _HIGHEST_FREE, latency_ms)
+        return Goal(0.0, HIGHEST_FREE_RATIO, latency_ms)
     span = _RANGE.fullmatch(ratio)
     try:
         low, high = (float(span[1]), float(span[2])) if span else (float(ratio), float(ratio))

@@ -10,12 +10,13 @@ import numpy as np
 from aebert.cost_model.calibrated_model import CalibratedModel
 from aebert.cost_model.predictor import clock_of, cycle_coefficients, launch_kind
 from aebert.cost_model.spread import Spread, combine
+from aebert.cost_model.surroundings import Surrounding, host_transfer, launch_overhead
 from aebert.cost_model.uncertainty import RESOURCES as RESOURCE_SPREADS
 from aebert.design.cycles import time_passes
 from aebert.design.design import Design
 from aebert.design.fit import RESOURCES, Usage, check_fit
+from aebert.design.launch_clock import PassTime
 from aebert.design.sizes import Sizes
-from aebert.design.walk import PassTime
 from aebert.design.workload import TileCounts, Workload
 from aebert.encoder import EncoderShape
 
@@ -70,11 +71,14 @@ class ResourceUse:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """``basis``: what each figure rests on."""
+    """``latency_ms`` is the kernel's. What comes on top of it is None where no run says it, and for the launch where a
+    calibrated model has it in ``latency_ms`` already. ``basis``: what each figure rests on."""
 
     cycles: Interval
     clock_mhz: Interval
     latency_ms: Interval
+    launch_ms: Interval | None
+    transfer_ms: Interval | None
     lane_utilisation: float
     passes: tuple[PassKindTime, ...]
     units: tuple[UnitUse, ...]
@@ -99,11 +103,14 @@ def break_down(
     per_engine, per_other, per_launch, cycle_spread = cycle_coefficients(design, calibrated)
     ms_per_cycle, clock_spread = clock_of(design, calibrated)
     cycles = engine * per_engine + (total - engine) * per_other + per_launch
+    launch, transfer = _surroundings(design, shape, lengths, len(steps), launches_known=per_launch > 0)
     resources = tuple(_resource(name, used, design, calibrated) for name in RESOURCES)
     return Breakdown(
         cycles=Interval.around(cycles, cycle_spread),
         clock_mhz=Interval.around(1e-3 / ms_per_cycle, clock_spread.inverse),
         latency_ms=Interval.around(cycles * ms_per_cycle, combine(cycle_spread, clock_spread)),
+        launch_ms=_interval(launch),
+        transfer_ms=_interval(transfer),
         lane_utilisation=engine / total,
         passes=_by_kind(steps, total),
         units=_units(steps, total, used, design),
@@ -111,9 +118,28 @@ def break_down(
         basis={
             "cycles": f"closed form over the program of passes; {cycle_spread.basis}",
             "clock": clock_spread.basis,
+            "launch": launch.basis,
+            "transfer": transfer.basis,
             **{use.name: basis for use, basis in resources},
         },
     )
+
+
+def _surroundings(
+    design: Design, shape: EncoderShape, lengths: tuple[int, ...], steps: int, *, launches_known: bool
+) -> tuple[Surrounding, Surrounding]:
+    """The launch's overhead, and the host's transfers: int16 hidden states of whole token groups in and out."""
+    config = design.config
+    moved = 2 * shape.hidden * config.tokens * sum(config.groups(length) for length in lengths)
+    launch = launch_overhead(design.board)
+    if launches_known:
+        launch = Surrounding(None, Spread(1.0, 1.0, "in the latency: the calibrated model has seen launches"))
+    # Every LayerNorm is a step of its own in the breakdown, and none in the program.
+    return launch, host_transfer(design.board, steps - 2 * shape.layers, moved, moved)
+
+
+def _interval(found: Surrounding) -> Interval | None:
+    return None if found.ms is None else Interval.around(found.ms, found.spread)
 
 
 def _by_kind(steps: tuple[PassTime, ...], total: float) -> tuple[PassKindTime, ...]:

@@ -15,8 +15,8 @@ import numpy as np
 
 from aebert.design.bandwidth import MemoryRates
 from aebert.design.cycles import count_cycles, time_passes
+from aebert.design.launch_clock import CycleCount
 from aebert.design.sizes import Floats, Ints, Sizes
-from aebert.design.walk import CycleCount
 from aebert.design.workload import Workload, matrix_sizes
 from aebert.encoder import MATRIX_NAMES, EncoderShape
 

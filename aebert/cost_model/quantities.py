@@ -53,7 +53,8 @@ def _quantities() -> tuple[Quantity, ...]:
         CLOCK_PERIOD,
         "ns",
         ("asked", "crowded"),
-        _prior([1, 1], [0.05, 1.0], 0.05, tool=0.05, board=0.05, design=0.05),
+        # Eight linked kernels reached 0.77 to 1 of the clock that they were asked for (benchmarks.clocks).
+        _prior([1, 1], [0.15, 1.0], 0.05, tool=0.05, board=0.05, design=0.1),
     )
     # csynth counts most designs to the cycle and a few not at all (what a dataflow region overlaps).
     cosim = Quantity(

@@ -15,7 +15,7 @@ from aebert.design.sizes import Floats, Ints, Sizes
 class MemoryRates:
     """Words per cycle [designs] that each port gets while it asks for them, at most 1, gaps between bursts included.
 
-    ``vectors``: the input and output ports.
+    ``program``: the passes' descriptors; ``vectors``: the input and output ports.
     """
 
     weights: Floats
@@ -60,10 +60,12 @@ def memory_rates(sizes: Sizes, board: Board, clock_mhz: Floats, compute_units: I
 
     traffic = _bytes_per_layer(sizes)
     total = np.sum(traffic, axis=0)
-    weights, indices, parameters, program = (
+    weights, indices, parameters = (
         _effective(words * np.where(apart, bank_gb_s, one_bank * np.maximum(moved / total, SMALLEST_SHARE)), sizes)
-        for moved in traffic
+        for moved in traffic[:3]
     )
+    # Little beside what the parameters move, which lie in the same bank unless there are many.
+    program = _effective(words * one_bank * SMALLEST_SHARE, sizes)
     # Both at once cannot exceed what all banks of the unit give.
     together = np.minimum(1.0, all_gb_s * words / np.maximum(weights + indices, 1e-9))
     return MemoryRates(weights * together, indices * together, parameters, program, _effective(words * one_bank, sizes))

@@ -12,8 +12,9 @@ import numpy as np
 
 from aebert.design.bandwidth import MemoryRates
 from aebert.design.latencies import DEFAULT_LATENCIES, Latencies
+from aebert.design.launch_clock import CycleCount, PassTime
 from aebert.design.sizes import Floats, Sizes
-from aebert.design.walk import CycleCount, PassTime, Walk
+from aebert.design.walk import Walk
 from aebert.design.workload import Workload
 
 SIMULATED_LAYERS = 2

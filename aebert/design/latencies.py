@@ -10,7 +10,8 @@ class Latencies:
     """Depth in cycles of the kernel's pipelined loops, of one round of a process's pass loop, and of a memory read.
 
     The defaults are what aebert.timing.schedules estimates at 300 MHz from the operators on each loop's longest path;
-    ``engine`` is without the multipliers' cascade and the adder tree, whose depths follow from the lanes.
+    ``engine`` is without the multipliers' cascade and the adder tree, whose depths follow from the lanes;
+    ``parameters`` without the channels of a word, which leave one after the other.
     """
 
     engine: float = 15.0

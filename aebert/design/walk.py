@@ -8,8 +8,16 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from aebert.design.bandwidth import MemoryRates
-from aebert.design.config import BURST_BYTES, HELD_SCORES_SLACK, OUTSTANDING_BURSTS, PARAMETER_BYTES, PASS_BYTES, PROBABILITY_SLOTS
+from aebert.design.config import (
+    BURST_BYTES,
+    HELD_SCORES_SLACK,
+    OUTSTANDING_BURSTS,
+    PARAMETER_BYTES,
+    PASS_BYTES,
+    PROBABILITY_SLOTS,
+)
 from aebert.design.latencies import Latencies
+from aebert.design.launch_clock import Clock, CycleCount, Done, Head, PassTime
 from aebert.design.sizes import Floats, Sizes
 from aebert.design.workload import Workload
 from aebert.encoder import MATRIX_NAMES, MatrixName
@@ -17,60 +25,8 @@ from aebert.encoder import MATRIX_NAMES, MatrixName
 # Depths of streams between processes, templates/kernel/config.h.j2.
 VECTOR_FIFO, COUNT_FIFO, PASS_FIFO = 16.0, 32.0, 4
 SIMULATED_HEADS = PROBABILITY_SLOTS + 2  # with `extrapolate`, the following heads repeat the last of these
+_NEVER = -1e12  # finite, since differences of clocks are taken
 _PROJECTIONS: tuple[MatrixName, ...] = ("query", "key", "value")
-
-
-@dataclass(frozen=True)
-class CycleCount:
-    """Cycles [designs] of one launch, and what the multiply-accumulate lanes did in them.
-
-    ``lane_cycles`` are the engine steps that multiply a weight tile with a token group.
-    """
-
-    total: Floats
-    lane_cycles: Floats
-
-    @property
-    def lane_utilisation(self) -> Floats:
-        return self.lane_cycles / self.total
-
-
-@dataclass(frozen=True)
-class PassTime:
-    """Cycles [designs] of a launch that go to one pass: from when the one before let go of the engine to when it does.
-
-    ``name`` is the matrix, "load", "scores", "context", "layer_norm" (until the operands are there that the next pass
-    reads) or "store"; ``layer`` is -1 for load and store. ``vectors`` went through the unit behind the engine, one per
-    cycle.
-    """
-
-    name: str
-    layer: int
-    cycles: Floats
-    lane_cycles: Floats
-    vectors: Floats
-
-
-@dataclass(frozen=True)
-class Clock:
-    """When each process is free, when what it wrote back has arrived at the engine, and engine steps so far."""
-
-    engine: Floats
-    requantise: Floats
-    exponentials: Floats
-    quotients: Floats
-    layer_norm: Floats
-    reader: Floats
-    memory: Floats
-    counts: Floats
-    parameters: Floats
-    parameters_taken: Floats
-    lane_cycles: Floats
-
-    def repeat(self, before: Clock, times: int) -> Clock:
-        """After ``times`` more spans that each take what lay between ``before`` and this."""
-        later = ((getattr(self, f.name), getattr(before, f.name)) for f in fields(self))
-        return Clock(*(now + times * (now - then) for now, then in later))
 
 
 def _ceil_divide(value: Floats | float, divisor: Floats) -> Floats:
@@ -79,22 +35,19 @@ def _ceil_divide(value: Floats | float, divisor: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class _Head:
-    """Scores under way: when the probabilities have arrived at the engine, and when the reciprocals of their sums."""
+class _Groups:
+    """What follows from the number of token groups that a pass is about.
 
-    length: int
-    began: Floats
-    probabilities: Floats
-    quotients: Floats
-    passes: int
+    ``pace`` and ``more_pace``: rows of results cost an engine step so many times, at least or besides the steps, where
+    the credits' round trip is the limit. ``parameter_room``: cycles of parameters behind what the sums FIFO holds.
+    ``last_results``: from the engine's last step until the requantiser has taken the last result.
+    """
 
-
-@dataclass(frozen=True)
-class _Pass:
-    end: Floats
-    begun: Floats
-    done: Floats
-    vectors: Floats | None
+    count: Floats
+    pace: Floats
+    more_pace: Floats
+    parameter_room: Floats
+    last_results: Floats
 
 
 class Walk:
@@ -115,13 +68,6 @@ class Walk:
         self._extrapolate = extrapolate
         self._weight_cycles, self._index_cycles = rates.cycles_per_tile(sizes)
         self._cycles_per_channel = rates.cycles_per_channel(sizes)
-        # Until the first word of a pass's parameters has come out of memory; its last word brings several channels.
-        self._parameter_start: Floats = (
-            latencies.memory + latencies.parameters + sizes.word_bytes / PARAMETER_BYTES
-            - (self._cycles_per_channel - 1.0) * (sizes.word_bytes / PARAMETER_BYTES)
-        )
-        words = PASS_BYTES / sizes.word_bytes
-        self._program_start: Floats = 2 * latencies.memory + words + np.where(words == 1, 2.0, 1.0) * (words / rates.program - words)
         self._header_counts: Floats = sizes.word_bytes / 2.0 - 1.0
         # The tiles' indices that share a word with a header's worth of counts, and on average half a word left empty.
         self._header_tiles: Floats = 1.5 * sizes.word_bytes / (sizes.in_lanes * sizes.index_bytes)
@@ -130,36 +76,63 @@ class Walk:
         self._in_lanes = sizes.in_lanes.astype(np.float64)
         self._word_bytes = sizes.word_bytes.astype(np.float64)
         self._tile_fifo = sizes.tile_fifo.astype(np.float64)
-        # What memory sends ahead: to the FIFO, and to the port's buffer but for the burst being taken.
-        self._tiles_ahead: Floats = sizes.tile_fifo + (OUTSTANDING_BURSTS - 0.5) * BURST_BYTES / np.maximum(
-            sizes.tile_bytes, sizes.in_lanes * sizes.index_bytes
-        )
-        self._groups: Floats = np.sum([self._groups_of(length) for length in workload.lengths], axis=0)
         # How many scores the softmax holds, and how many results the engine can be ahead of the requantiser.
         self._held_scores: Floats = sizes.length_groups * sizes.max_length + float(HELD_SCORES_SLACK)
         self._parameter_fifo = sizes.parameter_fifo.astype(np.float64)
-        self._sums_room: Floats = sizes.sums_fifo * self._out_lanes
         self._sums_fifo = sizes.sums_fifo.astype(np.float64)
+        self._sums_room: Floats = sizes.sums_fifo * self._out_lanes
         self._engine_depth: Floats = latencies.engine + sizes.chain - 1.0 + np.log2(sizes.in_lanes / sizes.chain)
-        self._closed: Floats = self._engine_depth + latencies.pass_control + 1.0
-        self._ends: list[_Pass] = []
-        self._closings = self._written = self._backlog = np.full(len(sizes.tokens), -np.inf)
+        # Between two passes the engine takes no write-backs in for as long as its pipeline drains.
+        self._pause: Floats = self._engine_depth + latencies.pass_control + 1.0
+        self._drain = latencies.requantise + latencies.pass_control
         # Cycles between two results when every iteration has one: as many are under way as the FIFO holds.
         self._pace = np.maximum(1.0, (self._engine_depth + latencies.credit + self._out_lanes) / self._sums_fifo)
-        ahead = self._tiles_ahead * np.maximum(self._weight_cycles, self._index_cycles)
-        idle = (self._tiles_ahead - self._tile_fifo) / (2.0 * OUTSTANDING_BURSTS - 1.0) * self._groups + latencies.memory
-        self._delivered_ahead: Floats = np.maximum(ahead - idle, 0.0)
         # Cycles of the memory for one vector of tokens, in or out.
         self._vector_cycles = _ceil_divide(2.0 * self._tokens, self._word_bytes) / rates.vectors
-        self._drain = latencies.requantise + latencies.pass_control
+        self._of_length = {length: self._groups_of(_ceil_divide(length, self._tokens)) for length in self._lengths}
+        self._all = self._groups_of(np.sum([self._of_length[length].count for length in self._lengths], axis=0))
+        self._ahead_of_memory(sizes)
+        self._before_the_first_words(rates)
         zero = np.zeros(len(sizes.tokens))
-        self.clock = Clock(*([zero] * len(fields(Clock))))
+        self.clock = replace(Clock(*([zero] * len(fields(Clock)))), writes=zero + _NEVER, unpaused=zero + _NEVER)
         # When the process that is furthest behind, the reciprocals, took each of the last passes: it holds up the
         # program, which reaches all processes at once.
         self._taken = deque([zero] * PASS_FIFO, maxlen=PASS_FIFO)
+        self._attended: list[Done] = []  # passes of this layer's attention
+        self._exponentials = zero  # when those of the last head with a context were done
         self.passes: list[PassTime] | None = None  # what `time_passes` asks for
         self._layer = -1
         self._told, self._told_lanes = zero, zero
+
+    def _groups_of(self, count: Floats) -> _Groups:
+        held = count <= self._sums_fifo
+        return _Groups(
+            count,
+            np.where(held, self._pace, 0.0),
+            np.where(held, 0.0, self._pace - 1.0),
+            self._sums_room * np.maximum(self._cycles_per_channel / count, 1.0),
+            self._engine_depth + (self._out_lanes - 1.0) * count + 1.0,
+        )
+
+    def _ahead_of_memory(self, sizes: Sizes) -> None:
+        """What memory sends ahead: to the FIFO, and to the port's buffer but for the burst being taken (half of it, on
+        average). A memory that has filled both goes on when that burst has been taken, a latency later."""
+        burst = BURST_BYTES / np.maximum(sizes.tile_bytes, sizes.in_lanes * sizes.index_bytes)
+        self._tiles_ahead: Floats = sizes.tile_fifo + (OUTSTANDING_BURSTS - 0.5) * burst
+        ahead = self._tiles_ahead * np.maximum(self._weight_cycles, self._index_cycles)
+        waits = burst / 2.0 * self._all.count + self._latencies.memory
+        self._cycles_ahead: Floats = np.maximum(ahead - waits, 0.0)
+
+    def _before_the_first_words(self, rates: MemoryRates) -> None:
+        """A read loop's first results leave it when its next words have come, since a pipeline that waits for a word
+        waits as a whole. A word of parameters then brings several channels at once."""
+        latencies, per_word = self._latencies, self._word_bytes / PARAMETER_BYTES
+        words = PASS_BYTES / self._word_bytes
+        behind = np.where(words == 1.0, 2.0, 1.0)  # passes, in a pipeline of three stages
+        self._program_start: Floats = 2 * latencies.memory + words + behind * (words / rates.program - words)
+        self._parameter_start: Floats = (
+            latencies.memory + latencies.parameters + per_word * (2.0 - self._cycles_per_channel)
+        )
 
     def _tell(self, name: str, until: Floats, vectors: Floats) -> None:
         """All cycles not yet told of, up to ``until``, went to this pass."""
@@ -173,7 +146,8 @@ class Walk:
         start = self._program_start
         loaded: Floats = start + self._vectors * self._vector_cycles + self._latencies.normalise
         # LayerNorm's own parameters for the first operands are the first to be read.
-        parameters = start - self._latencies.memory + self._parameter_start + self._shape.hidden * self._cycles_per_channel
+        parameters = start - self._latencies.memory + self._parameter_start
+        parameters = parameters + self._shape.hidden * self._cycles_per_channel
         loaded = np.maximum(loaded, parameters + self._latencies.normalise)
         self._advance(layer_norm=loaded, parameters=parameters)
         self._tell("load", loaded, self._vectors)
@@ -189,7 +163,7 @@ class Walk:
     @property
     def _vectors(self) -> Floats:
         """Channels x token groups of the residual stream."""
-        return self._shape.hidden * self._groups
+        return self._shape.hidden * self._all.count
 
     def _advance(self, **times: Floats) -> None:
         self.clock = replace(self.clock, **times)
@@ -211,16 +185,16 @@ class Walk:
     ) -> Floats:
         """A pass over a weight matrix. The reader runs ahead of the engine by what the FIFO of tiles holds, and the
         tile counts of the row groups, which come out of their headers one by one, by what theirs holds."""
+        groups = self._all.count
         start = np.maximum(self.clock.engine, ready)
         row_groups = outputs / self._out_lanes
         headers = _ceil_divide(row_groups, self._header_counts)
         words: Floats = tiles + headers * self._header_tiles
         # As fast as they can, but no further ahead of the engine than the words fit that it has not taken yet.
-        per_tile = words / tiles
-        read = np.maximum(self.clock.reader, start - self._tile_fifo * per_tile) + words
-        delivered = np.maximum(self.clock.memory, start - self._delivered_ahead)
+        read = np.maximum(self.clock.reader + words, start + words * np.maximum(1.0 - self._tile_fifo / tiles, 0.0))
+        delivered = np.maximum(self.clock.memory, start - self._cycles_ahead)
         delivered = delivered + np.maximum(tiles * self._weight_cycles, words * self._index_cycles)
-        last_group = tiles / row_groups * self._groups
+        last_group = tiles / row_groups * groups
         counting = headers * (self._header_counts + self._latencies.header)
         counted = np.maximum(
             np.maximum(self.clock.counts, self.clock.reader) + counting,
@@ -228,9 +202,9 @@ class Walk:
         )
         fetched = np.maximum(np.maximum(read, delivered), counted + last_group)
         done = self._matmul(
-            tiles * self._groups,
-            outputs * self._groups,
-            self._groups,
+            tiles * groups,
+            outputs * groups,
+            self._all,
             ready,
             channels=outputs,
             fetched=fetched,
@@ -239,18 +213,18 @@ class Walk:
         )
         engine = self.clock.engine
         self._advance(
-            reader=np.maximum(read, engine - self._tile_fifo * self._groups),
-            memory=np.maximum(delivered, engine - self._tiles_ahead * self._groups),
+            reader=np.maximum(read, engine - self._tile_fifo * groups),
+            memory=np.maximum(delivered, engine - self._tiles_ahead * groups),
             counts=np.maximum(counted, engine - COUNT_FIFO * last_group),
         )
-        self._tell(name, self.clock.engine, outputs * self._groups)
-        return done
+        self._tell(name, self.clock.engine, outputs * groups)
+        return done.last
 
     def _matmul(
         self,
         steps: Floats,
         vectors: Floats,
-        groups: Floats,
+        groups: _Groups,
         ready: Floats,
         *,
         channels: float = 0.0,
@@ -258,72 +232,86 @@ class Walk:
         drain_from: Floats | float = 0.0,
         held_back: Floats | float = -np.inf,
         writes_back: bool = False,
-    ) -> Floats:
-        """One pass through engine and requantiser; returns when the latter is done.
+    ) -> Done:
+        """One pass through engine and requantiser.
 
         ``steps`` engine iterations, the last not before its tile is ``fetched``, yield ``vectors`` results, which the
         requantiser takes at one per cycle, not before ``drain_from`` and no sooner done than ``held_back`` (who takes
         its results is that late) or the parameters of its ``channels`` are there.
         """
-        latencies, out_lanes = self._latencies, self._out_lanes
-        row_groups = vectors / (out_lanes * groups)
-        steps_taken = row_groups * np.maximum(
-            steps / row_groups,
-            np.where(groups <= self._sums_fifo, groups * self._pace, steps / row_groups + groups * (self._pace - 1.0)),
-        )
+        clock, latencies, room = self.clock, self._latencies, self._sums_room
+        rows = vectors / self._out_lanes
+        row_steps = steps / rows * groups.count  # of a row group
+        taken_steps = np.maximum(steps + rows * groups.more_pace, rows * groups.pace)
         told = self._taken[0] + latencies.dispatch
-        self._taken.append(self.clock.quotients)
-        start = np.maximum(np.maximum(self.clock.engine, ready + latencies.settle), told) + 1.0
-        first = start + (steps / row_groups - groups + 1.0) + self._engine_depth
-        drain = np.maximum(np.maximum(first, self.clock.requantise), drain_from)
-        known = np.maximum(self.clock.parameters, told) + latencies.pass_control
+        self._taken.append(clock.quotients)
+        start = np.maximum(np.maximum(clock.engine, ready + latencies.settle), told) + 1.0
+        free = np.maximum(clock.requantise, drain_from)
+        drain = np.maximum(free, start + (row_steps - groups.count + 1.0) + self._engine_depth)
+        known = np.maximum(clock.parameters, told) + latencies.pass_control
         if channels:
             known = known + self._parameter_start + channels * self._cycles_per_channel
         taken = np.maximum(drain + vectors, held_back)
-        # The last result needs room: this pass's own must have left, or the one before's.
+        # The last result needs room: this pass's own must have left, or the one before's. Until the requantiser begins,
+        # the engine can do no more than what fills the room.
+        waits = free + taken_steps * (1.0 - room / vectors) - (row_steps - groups.count)
         room_from = np.where(
-            vectors > self._sums_room,
-            np.maximum(taken - self._sums_room, known - self._sums_room * np.maximum(self._cycles_per_channel / groups, 1.0)),
-            self.clock.requantise - self._drain + vectors - self._sums_room,
+            vectors > room,
+            np.maximum(np.maximum(taken - room, known - groups.parameter_room), waits),
+            clock.requantise - self._drain + vectors - room,
         )
-        taken = np.maximum(taken, known)
-        blocked_until = np.maximum(self.clock.requantise, drain_from) + np.where(vectors > self._sums_room, steps_taken * (1.0 - self._sums_room / vectors) - (steps / row_groups - groups), -np.inf)
-        end = np.maximum(np.maximum(start + steps_taken, fetched), np.maximum(room_from, blocked_until))
-        self._closings = self._closings + np.where(end < self._written + latencies.requantise, self._closed, 0.0)
-        late = np.maximum(self._closings - VECTOR_FIFO, 0.0)
-        drain = np.maximum(drain, self._backlog + late)
-        if writes_back:
-            self._closings = np.where(drain + latencies.requantise < end, self._closed, 0.0)
-            self._written = drain + vectors
-            self._backlog = self._written + self._drain
-            taken = np.maximum(taken, self._written + np.maximum(self._closings - VECTOR_FIFO, 0.0))
-        else:
-            taken = np.maximum(taken, drain + vectors)
-            self._backlog = self._backlog + vectors + self._drain
-        last_results = self._engine_depth + (out_lanes - 1.0) * groups + 1.0
-        done = np.maximum(taken, end + last_results)
+        end = np.maximum(np.maximum(start + taken_steps, fetched), room_from)
+        drain = np.maximum(drain, self._write_back(end, drain, vectors, writes_back))
+        late = np.maximum(self.clock.pauses - VECTOR_FIFO, 0.0) if writes_back else 0.0
+        taken = np.maximum(np.maximum(taken, drain + vectors + late), known)
+        made = end + groups.last_results
+        done = np.maximum(taken, made)
         drained = done + latencies.requantise
-        self._ends.append(_Pass(end, drain + latencies.requantise, drained, vectors if writes_back else None))
-        self._known = parameters = known
+        if writes_back:
+            # Results that come as the engine makes them have left the FIFO before the pause after them.
+            self._advance(
+                writes=np.where(self.clock.writes > _NEVER, drained, _NEVER),
+                unpaused=np.maximum(self.clock.unpaused, made + self._drain - VECTOR_FIFO),
+            )
         if channels:
             # The last parameters of the pass wait in their FIFO, or all of them behind the last of the pass before.
             tail = (done - drain) * self._parameter_fifo / channels
-            held = np.where(channels > self._parameter_fifo, done - tail, self.clock.parameters_taken)
-            parameters = np.maximum(known, held)
-            self._advance(parameters_taken=done)
+            held = np.where(channels > self._parameter_fifo, done - tail, clock.parameters_taken)
+            self._advance(parameters=np.maximum(known, held), parameters_taken=done)
+        else:
+            self._advance(parameters=known)
         self._advance(
             engine=end + self._engine_depth + latencies.pass_control,
             requantise=drained + latencies.pass_control,
-            parameters=parameters,
-            lane_cycles=self.clock.lane_cycles + steps,
+            parameters_read=known,
+            lane_cycles=clock.lane_cycles + steps,
         )
-        return drained
+        return Done(end, drain + latencies.requantise, drained, vectors, writes_back)
+
+    def _write_back(self, end: Floats, drain: Floats, vectors: Floats, writes_back: bool) -> Floats:
+        """When the requantiser begins, which the engine's pauses hold up while it writes back: the one after this pass'
+        ``end``, perhaps with write-backs of an earlier pass still under way. Each costs its length, but for what the
+        FIFO takes in once."""
+        clock, latencies = self.clock, self._latencies
+        pauses = clock.pauses + self._pause * (end < clock.writes)
+        begins = np.maximum(drain, clock.unpaused + np.maximum(pauses - VECTOR_FIFO, 0.0))
+        done = begins + vectors
+        if writes_back:
+            fills = vectors > VECTOR_FIFO
+            self._advance(
+                pauses=self._pause * (fills & (begins + latencies.requantise < end)),
+                writes=np.where(fills, done, _NEVER),
+                unpaused=done + self._drain,
+            )
+        else:
+            self._advance(pauses=pauses, unpaused=clock.unpaused + (vectors + self._drain))
+        return begins
 
     def _attention(self, keys_projected: Floats, projected: Floats) -> None:
         """Scores run ahead of the context, as far as there are slots for probabilities."""
         turns = [length for length in self._lengths for _ in range(self._shape.heads)]
         walked = min(SIMULATED_HEADS, len(turns)) if self._extrapolate and len(set(turns)) == 1 else len(turns)
-        waiting: list[_Head] = []
+        waiting: list[Head] = []
         marks = [self.clock]
         for length in turns[:walked]:
             waiting.append(self._scores(length, keys_projected))
@@ -334,69 +322,63 @@ class Walk:
             # From here on every head takes as long as the one before.
             longer: Floats = more * (marks[-1].exponentials - marks[-2].exponentials)
             self.clock = self.clock.repeat(marks[-2], more)
-            waiting = [
-                replace(h, began=h.began+longer, probabilities=h.probabilities + longer, quotients=h.quotients + longer) for h in waiting
-            ]
-            self._ends = [replace(each, end=each.end + longer, begun=each.begun+longer, done=each.done+longer) for each in self._ends]
+            waiting = [head.later(longer) for head in waiting]
+            self._exponentials = self._exponentials + longer
+            self._attended = [each.later(longer) for each in self._attended]
         while waiting:
             self._context(waiting, projected)
-        self._ends.clear()
+        self._attended.clear()
 
-    def _scores(self, length: int, projected: Floats) -> _Head:
-        latencies = self._latencies
-        groups = self._groups_of(length)
+    def _scores(self, length: int, projected: Floats) -> Head:
+        latencies, groups = self._latencies, self._of_length[length]
         key_groups = _ceil_divide(length, self._out_lanes)
-        vectors = key_groups * self._out_lanes * groups
-        steps = key_groups * (self._shape.head_size / self._in_lanes) * groups
+        vectors = key_groups * self._out_lanes * groups.count
+        steps = key_groups * (self._shape.head_size / self._in_lanes) * groups.count
         # The scores of this head wait in a FIFO that those of the one before may still fill.
         held_back = self.clock.exponentials - (self._held_scores - vectors)
         scored = self._matmul(steps, vectors, groups, projected, held_back=held_back)
+        self._attended.append(scored)
         self._tell("scores", self.clock.engine, vectors)
-        maxima = scored + latencies.row_maximum
-        padded = self._in_lanes * _ceil_divide(length, self._in_lanes)
-        written = padded * groups
-        done: Floats = np.maximum(maxima, self.clock.exponentials) + written
-        probabilities = done + latencies.exponentials
-        quotients: Floats = np.maximum(probabilities, self.clock.quotients) + groups * self._tokens
+        first = np.maximum(scored.last + latencies.row_maximum, self.clock.exponentials)
+        written = self._in_lanes * _ceil_divide(length, self._in_lanes) * groups.count
+        probabilities = first + written + latencies.exponentials
+        quotients: Floats = np.maximum(probabilities, self.clock.quotients) + groups.count * self._tokens
         divided = quotients + latencies.quotients
         self._advance(exponentials=probabilities + latencies.pass_control, quotients=divided + latencies.pass_control)
-        return _Head(length, done - written, probabilities, divided, len(self._ends))
+        return Head(length, first, probabilities, divided, written, len(self._attended))
 
-    def _late(self, waiting: list[_Head]) -> None:
-        head = waiting[0]
-        late = head.probabilities
-        first = head.began + self._latencies.exponentials
-        closed = 0.0
-        for each in self._ends[head.passes:]:
-            if each.vectors is not None:
-                begun = np.maximum(each.begun, first)
-                span = np.maximum(each.done - each.begun, each.vectors)
-                rate = each.vectors / span
-                beside = (late - begun) * rate / np.maximum(1.0 - rate, 1e-3)
-                late = late + np.clip(beside, 0.0, np.minimum(each.vectors, np.maximum(each.done-begun,0) * rate))
-            closed = closed + np.where((head.began < each.end) & (each.end < late), self._closed, 0.0)
-        late = late + np.maximum(closed - VECTOR_FIFO, 0.0)
-        for i, h in enumerate(waiting):
-            shift = late - h.probabilities if i == 0 else np.maximum(late - h.began, 0)
-            late = h.probabilities + shift
-            waiting[i] = replace(h, began=h.began + shift if i else h.began, probabilities=late, quotients=np.maximum(h.quotients, late + self._groups_of(h.length) * self._tokens + self._latencies.quotients))
-        self._advance(exponentials=np.maximum(self.clock.exponentials, late + self._latencies.pass_control))
-
-    def _context(self, waiting: list[_Head], projected: Floats) -> None:
-        self._late(waiting)
-        head = waiting.pop(0)
-        size = self._shape.head_size
-        groups = self._groups_of(head.length)
-        steps = self._context_steps(head.length)
+    def _context(self, waiting: list[Head], projected: Floats) -> None:
+        """Of the first head that is ``waiting``."""
+        head = self._hold_up(waiting.pop(0), len(waiting))
+        size, groups = self._shape.head_size, self._of_length[head.length]
+        steps = size / self._out_lanes * _ceil_divide(head.length, self._in_lanes) * groups.count
         ready = np.maximum(head.probabilities, projected)
-        self._matmul(steps, size * groups, groups, ready, channels=size, drain_from=head.quotients, writes_back=True)
-        self._tell("context", self.clock.engine, size * groups)
+        vectors = size * groups.count
+        done = self._matmul(steps, vectors, groups, ready, channels=size, drain_from=head.quotients, writes_back=True)
+        self._attended.append(done)
+        self._tell("context", self.clock.engine, vectors)
 
-    def _context_steps(self, length: int) -> Floats:
-        return self._shape.head_size / self._out_lanes * _ceil_divide(length, self._in_lanes) * self._groups_of(length)
-
-    def _groups_of(self, length: int) -> Floats:
-        return _ceil_divide(length, self._tokens)
+    def _hold_up(self, head: Head, following: int) -> Head:
+        """The head's exponentials follow those of the head before, make way for the write-backs of contexts, and wait
+        while the engine pauses. ``following`` heads wait behind it."""
+        latencies = self._latencies
+        behind = np.maximum(self._exponentials - head.first, 0.0)
+        first, until = head.first + behind, head.probabilities + behind
+        begins, pauses = first + latencies.exponentials, np.zeros(1)
+        for done in self._attended[head.passes :]:
+            if done.writes_back:
+                beside = np.maximum(done.first, begins)
+                share = np.minimum(done.vectors / np.maximum(done.last - done.first, 1.0), 1.0 - 1e-3)
+                most = np.minimum(done.vectors, np.maximum(done.last - beside, 0.0) * share)
+                until = until + np.clip((until - beside) * (share / (1.0 - share)), 0.0, most)
+            pauses = pauses + self._pause * ((first < done.end) & (done.end < until))
+        until = until + np.where(head.vectors > VECTOR_FIFO, np.maximum(pauses - VECTOR_FIFO, 0.0), 0.0)
+        divided = until + self._of_length[head.length].count * self._tokens + latencies.quotients
+        self._exponentials = until + latencies.pass_control
+        round_trip = latencies.exponentials + latencies.pass_control
+        last = self._exponentials + following * (head.vectors + round_trip)
+        self._advance(exponentials=np.maximum(self.clock.exponentials, last))
+        return replace(head, probabilities=until, quotients=np.maximum(head.quotients, divided))
 
     def _residual(self, name: MatrixName, tiles: Floats) -> None:
         latencies, free = self._latencies, self.clock.layer_norm
@@ -405,11 +387,14 @@ class Walk:
             name, tiles, self._shape.hidden, self.clock.requantise, held_back=free + vectors - VECTOR_FIFO
         )
         added = np.maximum(drained, free + vectors) + latencies.add
-        scaled = added + self._groups * self._tokens + latencies.scales
+        scaled = added + self._all.count * self._tokens + latencies.scales
         # Gains and offsets follow the parameters of the matmul; those that find no room wait for the normalisation.
-        read = np.maximum(self._known + self._shape.hidden * self._cycles_per_channel, self.clock.parameters + self._shape.hidden)
+        hidden = self._shape.hidden
+        read = np.maximum(
+            self.clock.parameters_read + hidden * self._cycles_per_channel, self.clock.parameters + hidden
+        )
         normalised = np.maximum(scaled + vectors, read + latencies.parameters)
-        held = normalised - self._parameter_fifo * self._groups
+        held = normalised - self._parameter_fifo * self._all.count
         self._advance(
             layer_norm=normalised + latencies.normalise + latencies.pass_control,
             parameters=np.where(self._shape.hidden > self._parameter_fifo, np.maximum(read, held), read),

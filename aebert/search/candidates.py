@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -227,9 +227,3 @@ def uncovered_message(pattern: Pattern, reachable: float, ratio: float) -> str:
         f"pattern {str(pattern)!r} can zero at most {reachable:.4f} of the prunable weights, not {ratio:g}; "
         "lower the ratio or choose 'head+neuron'"
     )
-
-
-def describe_ratios(ratios: Mapping[MatrixKey, float], layers: int) -> str:
-    """The mean ratio of each layer's matrices, for people: ``0.41 0.52 ...``."""
-    means = [np.mean([ratios[layer, name] for name in MATRIX_NAMES]) for layer in range(layers)]
-    return " ".join(f"{mean:.2f}" for mean in means)

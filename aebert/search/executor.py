@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from aebert.search.candidates import Candidate
-from aebert.search.scorer import ScorerSpec
-from aebert.search.scores import Score
+if TYPE_CHECKING:  # torch takes seconds to import; whoever only hands out work does without
+    from aebert.search.candidates import Candidate
+    from aebert.search.scorer import ScorerSpec
+    from aebert.search.scores import Score
 
-Specs = Mapping[str, ScorerSpec]
+Specs: TypeAlias = "Mapping[str, ScorerSpec]"
 
 
 @dataclass(frozen=True)

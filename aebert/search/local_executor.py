@@ -150,9 +150,6 @@ def _work(pipe: Connection, specs: Specs, threads: int) -> None:
     """The life of a worker: until the pipe closes, because the search is done or dead."""
     # Ctrl-C reaches the whole process group; the search decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
-
-    torch.set_num_threads(threads)
     workbench: Workbench | None = None
     while True:
         try:
@@ -163,7 +160,7 @@ def _work(pipe: Connection, specs: Specs, threads: int) -> None:
             raise TypeError(f"asked for {type(job).__name__}")
         answer: JobResult | AebertError
         try:
-            workbench = workbench or Workbench(specs)
+            workbench = workbench or _open_workbench(specs, threads)
             answer = workbench.score(job)
         except AebertError as error:
             answer = error
@@ -171,3 +168,10 @@ def _work(pipe: Connection, specs: Specs, threads: int) -> None:
             pipe.send(answer)
         except OSError:
             return
+
+
+def _open_workbench(specs: Specs, threads: int) -> Workbench:
+    import torch
+
+    torch.set_num_threads(threads)
+    return Workbench(specs)

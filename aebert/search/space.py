@@ -16,7 +16,7 @@ from aebert.search.candidates import DEFAULT_LEVELS, Candidate, Granularity, Gri
 from aebert.search.latency import CostModel, LatencyModel
 
 _LATENCY_BISECTIONS = 16
-HIGHEST_FREE_RATIO = 0.95
+HIGHEST_FREE_RATIO = 0.95  # where only a latency is given
 
 
 @dataclass(frozen=True)

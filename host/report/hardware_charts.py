@@ -167,7 +167,7 @@ def resource_chart(data: HardwareData) -> Chart:
     )
     lay_out(figure, 130 + 46 * len(shown), "share of the device")
     order = [name for pair in zip(board_rows, design_rows, strict=True) for name in pair]
-    figure.update_layout(barmode="stack", bargap=0.25)
+    figure.update_layout(barmode="stack", bargap=0.25, legend={"traceorder": "normal"})
     figure.update_yaxes(categoryorder="array", categoryarray=order, autorange="reversed", showgrid=False)
     figure.update_xaxes(tickformat=".0%", rangemode="tozero")
     headers = ("Resource", *(f"{slr} free" for slr in slrs), "Board free", "May take", "Design", "Interval", "Share")
@@ -242,7 +242,7 @@ def cycles_chart(data: HardwareData) -> Chart:
     return Chart(
         "cycles",
         "Predicted against emulated cycles",
-        f"All passes of a kind, waiting for their operands included.{inside} The interval is of the whole.",
+        f"All passes of a kind, with waiting for operands and loading.{inside} The interval is of the whole.",
         f"Predicted: {data.breakdown.basis['cycles']}. Emulated: timed emulation of the generated C++.",
         figure,
         Table(("Passes", "Emulated", "Predicted", "Error"), tuple(rows)),

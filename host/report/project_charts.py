@@ -31,7 +31,7 @@ def layer_error_chart(data: ReportData) -> Chart:
             ),
         )
     )
-    lay_out(figure, 320, "layer", "relative error of hidden states")
+    lay_out(figure, 320, "layer", "relative error")
     figure.update_yaxes(rangemode="tozero")
     figure.update_xaxes(dtick=1)
     rows = tuple(

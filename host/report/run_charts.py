@@ -39,7 +39,8 @@ def pareto_chart(data: RunData) -> Chart:
     front = sorted((tried for tried in data.finished if tried.front), key=lambda tried: data.position(tried).value)
     _points(figure, data, "stopped early", data.lost, GREY, "x-thin-open", 7)
     _points(figure, data, "tried", others, SKY, "circle-open", 7)
-    _points(figure, data, "Pareto front", front, BLUE, "diamond", 11, line=True)
+    _stairs(figure, data, front)
+    _points(figure, data, "Pareto front", front, BLUE, "diamond", 10)
     _points(figure, data, "uniform ratios", data.uniform, ORANGE, "square", 12)
     _points(figure, data, "best", [data.best], RED, "star", 17)
     dense = data.dense_position
@@ -60,7 +61,8 @@ def pareto_chart(data: RunData) -> Chart:
         "pareto",
         "Pareto front",
         "Each point is a candidate; up and to the left is better. Diamonds are beaten by no other in score, latency "
-        "and size; bars are the prediction's interval (nine of ten). Squares: the same ratio everywhere.",
+        "and size; pale bars are the interval (nine of ten) of those in front/ that are predicted. Squares: the same "
+        "ratio everywhere.",
         _latency_source(data),
         figure,
         _candidate_table(data, [*front, *data.uniform]),
@@ -75,29 +77,15 @@ def _points(
     colour: str,
     symbol: str,
     size: int,
-    *,
-    line: bool = False,
 ) -> None:
     if not chosen:
         return
     places = [data.position(tried) for tried in chosen]
-    error = None
-    if line and any(place.high > place.low for place in places):
-        error = {
-            "type": "data",
-            "symmetric": False,
-            "array": [place.high - place.value for place in places],
-            "arrayminus": [place.value - place.low for place in places],
-            "color": colour,
-            "thickness": 1,
-        }
     figure.add_scatter(
         name=name,
         x=[place.value for place in places],
         y=[tried.score for tried in chosen],
-        mode="lines+markers" if line else "markers",
-        line={"color": colour, "width": 1, "shape": "hv"} if line else None,
-        error_x=error,
+        mode="markers",
         marker={
             "color": colour,
             "symbol": symbol,
@@ -107,6 +95,34 @@ def _points(
         text=[_describe(data, tried, place) for tried, place in zip(chosen, places, strict=True)],
         hovertemplate=_HOVER,
     )
+
+
+def _stairs(figure: go.Figure, data: RunData, front: Sequence[Tried]) -> None:
+    """The edge of what is reached in score and latency alone, and intervals, where they do not hide each other."""
+    edge: list[tuple[float, float]] = []
+    for tried in front:
+        if not edge or tried.score > edge[-1][1]:
+            edge.append((data.position(tried).value, tried.score))
+    figure.add_scatter(
+        x=[value for value, _ in edge],
+        y=[score for _, score in edge],
+        mode="lines",
+        line={"color": BLUE, "width": 1.5, "shape": "hv"},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    shown = [(tried.score, data.position(tried)) for tried in front if tried.directory is not None]
+    for score, place in shown:
+        if place.high > place.low:
+            figure.add_scatter(
+                x=[place.low, place.high],
+                y=[score, score],
+                mode="lines",
+                line={"color": BLUE, "width": 5},
+                opacity=0.25,
+                hoverinfo="skip",
+                showlegend=False,
+            )
 
 
 def _describe(data: RunData, tried: Tried, place: Position) -> str:
@@ -343,7 +359,7 @@ def prediction_chart(data: RunData) -> Chart | None:
         "Predicted against measured latency",
         "Each measured candidate twice: by the cost model as it was before the search, and as it is after it was "
         "fitted to these very measurements. Bars hold nine of ten.",
-        f"Measured on {devices}; predicted: {known[0][1].source}; then {known[0][2].source}.",
+        f"Measured on {devices}. Before: {known[0][1].source}; now: {known[0][2].source}.",
         figure,
         Table(headers, rows, words=3),
     )

@@ -49,7 +49,7 @@ def _main_figures(data: RunData) -> list[MainFigure]:
         figures.append(MainFigure(f"{own.value:.4f} ms", f"latency of the best: {own.source}"))
         figures.append(MainFigure(f"{dense.value:.4f} ms", f"latency of the dense model: {dense.source}"))
     figures.append(
-        MainFigure(f"{len(summary.tried)}", f"candidates tried; {len(data.lost)} stopped early as certain to lose")
+        MainFigure(f"{len(summary.tried)}", f"candidates tried; {len(data.lost)} stopped early in their race")
     )
     if data.measured:
         figures.append(MainFigure(f"{len(data.measured)}", "candidates measured in the loop"))

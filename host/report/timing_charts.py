@@ -53,7 +53,7 @@ def timeline_chart(data: ReportData) -> Chart:
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
-            constraintext="none",
+            constraintext="inside",
             marker={
                 "color": colour,
                 "line": {"width": 0},

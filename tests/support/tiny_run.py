@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
+from aebert.search.executor import Specs
 from aebert.search.measurer import Finalist, Measurement
 from aebert.search.samplers import SamplerName
 from aebert.search.search import SearchSettings
 from aebert.search.space import Goal
-from aebert.search_model import CalibrationRows, SearchPlan, search
-from tests.support.tiny_search import LinearCosts, tiny_texts
+from aebert.search_model import CalibrationRows, SearchPlan, Workers, search
+from tests.support.tiny_search import HereExecutor, LinearCosts, tiny_texts
 
 
 class SlowDevice:
@@ -29,6 +32,12 @@ class SlowDevice:
         ]
 
 
+@contextmanager
+def _here(specs: Specs, workers: Workers) -> Iterator[HereExecutor]:
+    """Without processes, which take longer to start than this search takes."""
+    yield HereExecutor(specs)
+
+
 def write_tiny_run(model: Path, directory: Path, *, sampler: SamplerName = "surrogate", measured: bool = True) -> Path:
     """24 candidates with a free ratio, scored by fidelity in one worker."""
     plan = SearchPlan(
@@ -38,13 +47,14 @@ def write_tiny_run(model: Path, directory: Path, *, sampler: SamplerName = "surr
         sampler=sampler,
         settings=SearchSettings(candidates=24, batch=8, seed=1),
     )
-    search(
-        model,
-        directory,
-        CalibrationRows(tiny_texts()),
-        plan,
-        costs=LinearCosts(),
-        measurer=SlowDevice() if measured else None,
-        context={"board": "no board", "task": "none"},
-    )
+    with patch("aebert.search_model._executor", _here):
+        search(
+            model,
+            directory,
+            CalibrationRows(tiny_texts()),
+            plan,
+            costs=LinearCosts(),
+            measurer=SlowDevice() if measured else None,
+            context={"board": "no board", "task": "none"},
+        )
     return directory

@@ -1,0 +1,104 @@
+"""What the walk over a launch's passes (aebert.design.walk) keeps between passes, and what it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+from aebert.design.sizes import Floats
+
+
+@dataclass(frozen=True)
+class CycleCount:
+    """Cycles [designs] of one launch, and what the multiply-accumulate lanes did in them.
+
+    ``lane_cycles`` are the engine steps that multiply a weight tile with a token group.
+    """
+
+    total: Floats
+    lane_cycles: Floats
+
+    @property
+    def lane_utilisation(self) -> Floats:
+        return self.lane_cycles / self.total
+
+
+@dataclass(frozen=True)
+class PassTime:
+    """Cycles [designs] of a launch that go to one pass: from when the one before let go of the engine to when it does.
+
+    ``name`` is the matrix, "load", "scores", "context", "layer_norm" (until the operands are there that the next pass
+    reads) or "store"; ``layer`` is -1 for load and store. ``vectors`` went through the unit behind the engine, one per
+    cycle.
+    """
+
+    name: str
+    layer: int
+    cycles: Floats
+    lane_cycles: Floats
+    vectors: Floats
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When each process is free, when what it wrote back has arrived at the engine, and engine steps so far.
+
+    ``writes`` is when the requantiser has sent off the last write-back that the engine's pauses can hold up,
+    ``unpaused`` when it would be free without those pauses, ``pauses`` how long they have been since that pass began.
+    """
+
+    engine: Floats
+    requantise: Floats
+    writes: Floats
+    unpaused: Floats
+    pauses: Floats
+    exponentials: Floats
+    quotients: Floats
+    layer_norm: Floats
+    reader: Floats
+    memory: Floats
+    counts: Floats
+    parameters: Floats
+    parameters_read: Floats
+    parameters_taken: Floats
+    lane_cycles: Floats
+
+    def repeat(self, before: Clock, times: int) -> Clock:
+        """After ``times`` more spans that each take what lay between ``before`` and this."""
+        later = ((getattr(self, f.name), getattr(before, f.name)) for f in fields(self))
+        return Clock(*(now + times * (now - then) for now, then in later))
+
+
+@dataclass(frozen=True)
+class Done:
+    """One pass through engine and requantiser: the engine's last step, and the first and last of the requantiser's
+    ``vectors``, which either go back to the engine or not."""
+
+    end: Floats
+    first: Floats
+    last: Floats
+    vectors: Floats
+    writes_back: bool
+
+    def later(self, cycles: Floats) -> Done:
+        return replace(self, end=self.end + cycles, first=self.first + cycles, last=self.last + cycles)
+
+
+@dataclass(frozen=True)
+class Head:
+    """Scores under way: when their exponentials begin to go back to the engine (``vectors`` of them), when all have
+    arrived there, and when the reciprocals of their sums are there. ``passes``: that ended before."""
+
+    length: int
+    first: Floats
+    probabilities: Floats
+    quotients: Floats
+    vectors: Floats
+    passes: int
+
+    def later(self, cycles: Floats) -> Head:
+        return replace(
+            self,
+            first=self.first + cycles,
+            probabilities=self.probabilities + cycles,
+            quotients=self.quotients + cycles,
+        )
