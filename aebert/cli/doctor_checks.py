@@ -188,19 +188,14 @@ def _gpu() -> Check:
 def _bf16() -> Check:
     import torch
 
+    from aebert.cpu_bfloat16 import bfloat16_features
+
     enables = "bfloat16 arithmetic at full speed in fine-tuning"
     if torch.cuda.is_available():
         works = torch.cuda.is_bf16_supported()
         return Check("bfloat16", works, False, f"{'in' if works else 'not in'} the GPU", enables, "a newer GPU")
-    flags = {flag for flag in ("avx512_bf16", "amx_bf16") if flag in _processor_flags()}
-    return Check("bfloat16", bool(flags), False, ", ".join(sorted(flags)) or "not in the processor", enables, "a GPU")
-
-
-def _processor_flags() -> frozenset[str]:
-    try:
-        return frozenset(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    except OSError:
-        return frozenset()
+    found = ", ".join(bfloat16_features())
+    return Check("bfloat16", bool(found), False, found or "not in the processor", enables, "a GPU")
 
 
 def _extra(name: str, extra: Extra) -> Check:

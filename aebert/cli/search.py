@@ -57,7 +57,9 @@ _RANGE = re.compile(r"([0-9.]+)\.\.([0-9.]+)")
 )
 @click.option("--saliency", default="activation", show_default=True, help="magnitude, activation or second-order.")
 @click.option("--compensate/--no-compensate", default=True, show_default=True, help="Least-squares correction.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16"]), help="Of scoring  [default: bf16 where the CPU computes in it]."
+)
 @click.option("--calibration-rows", type=int, help="Training rows to score on  [default: 512, or a fifth].")
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Of the calibration rows.")
 @click.option(
@@ -102,7 +104,7 @@ def command(
     objective: str | None,
     saliency: str,
     compensate: bool,
-    precision: str,
+    precision: str | None,
     calibration_rows: int | None,
     split_seed: int,
     seed: int,
@@ -149,7 +151,7 @@ def command(
         ScorerSettings(
             objective=next((known for known in OBJECTIVES if known == objective), None),
             recipe=Recipe(check_saliency(saliency), compensate),
-            precision=next(known for known in PRECISIONS if known == precision),
+            precision=next((known for known in PRECISIONS if known == precision), None),
         ),
         SearchSettings(candidates=candidates, batch=batch, error=race_error, seed=seed),
     )

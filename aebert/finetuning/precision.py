@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from aebert.cpu_bfloat16 import bfloat16_features
 from aebert.errors import AebertError
 from aebert.finetuning.settings import Precision, PrecisionChoice
-
-# Without one of these a CPU emulates bfloat16, which is slower than float32.
-_CPU_BF16_FEATURES = ("avx512_bf16", "amx_bf16")
 
 
 def choose_precision(choice: PrecisionChoice) -> Precision:
@@ -23,5 +21,4 @@ def choose_precision(choice: PrecisionChoice) -> Precision:
         return choice
     if on_gpu:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    capabilities = torch.cpu.get_capabilities()
-    return "bf16" if any(capabilities.get(feature) for feature in _CPU_BF16_FEATURES) else "fp32"
+    return "bf16" if bfloat16_features() else "fp32"

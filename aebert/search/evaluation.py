@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from aebert.cpu_bfloat16 import bfloat16_features
 from aebert.encoder import MATRIX_NAMES, EncoderLayer, MatrixName
 from aebert.models.forward import apply_norm, attention_context
 from aebert.models.packed import PackedStates
@@ -26,8 +27,6 @@ from aebert.search.prepared import PreparedLinear, PreparedWeights
 Precision = Literal["fp32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 Pooling = Literal["first", "all"]
-# Without one of these a CPU emulates bfloat16, which is slower than float32.
-_CPU_BF16_FEATURES = ("avx512_bf16", "amx_bf16")
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,7 @@ class _Flow:
 
 def default_precision() -> Precision:
     """bf16 where the CPU multiplies in it, else fp32."""
-    capabilities = torch.cpu.get_capabilities()
-    return "bf16" if any(capabilities.get(feature) for feature in _CPU_BF16_FEATURES) else "fp32"
+    return "bf16" if bfloat16_features() else "fp32"
 
 
 def evaluate(

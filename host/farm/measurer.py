@@ -51,11 +51,12 @@ def project_scales(project: Project) -> FixedScales:
 
 
 def farm_plan(project: Project, settings: FarmSettings, scales: FixedScales | None = None) -> Plan:
-    """``scales`` defaults to `project_scales`."""
+    """``scales`` defaults to `project_scales`; the length to the longest that design and model both take."""
+    longest = min(project.manifest.config.max_length, project.quantised.shape.max_positions)
     return Plan(
         project.directory.absolute(),
         scales or project_scales(project),
-        (settings.tokens or project.manifest.config.max_length,),
+        (settings.tokens or longest,),
         settings.warm_up,
         settings.repeats,
         settings.launch_deadline_s,
