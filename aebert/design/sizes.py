@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -56,12 +56,6 @@ class Sizes:
             packing.get(field.name) or [getattr(config, field.name) for config in configs] for field in fields(cls)
         )
         return cls(*(np.array(column, np.int64) for column in columns))
-
-    @classmethod
-    def broadcast(cls, values: Mapping[str, int | Ints]) -> Sizes:
-        """From one array (or number) per field; they are broadcast against each other."""
-        arrays = (np.atleast_1d(np.asarray(values[field.name], np.int64)) for field in fields(cls))
-        return cls(*np.broadcast_arrays(*arrays))
 
     def take(self, chosen: npt.NDArray[np.bool_] | Ints) -> Sizes:
         """The configs picked by a mask or by indices along the first axis."""

@@ -382,14 +382,12 @@ class Walk:
 
     def _residual(self, name: MatrixName, tiles: Floats) -> None:
         latencies, free = self._latencies, self.clock.layer_norm
-        vectors = self._vectors
-        drained = self._from_memory(
-            name, tiles, self._shape.hidden, self.clock.requantise, held_back=free + vectors - VECTOR_FIFO
-        )
+        vectors, hidden = self._vectors, self._shape.hidden
+        held_back = free + vectors - VECTOR_FIFO
+        drained = self._from_memory(name, tiles, hidden, self.clock.requantise, held_back=held_back)
         added = np.maximum(drained, free + vectors) + latencies.add
         scaled = added + self._all.count * self._tokens + latencies.scales
         # Gains and offsets follow the parameters of the matmul; those that find no room wait for the normalisation.
-        hidden = self._shape.hidden
         read = np.maximum(
             self.clock.parameters_read + hidden * self._cycles_per_channel, self.clock.parameters + hidden
         )
@@ -397,6 +395,6 @@ class Walk:
         held = normalised - self._parameter_fifo * self._all.count
         self._advance(
             layer_norm=normalised + latencies.normalise + latencies.pass_control,
-            parameters=np.where(self._shape.hidden > self._parameter_fifo, np.maximum(read, held), read),
+            parameters=np.where(hidden > self._parameter_fifo, np.maximum(read, held), read),
         )
         self._tell("layer_norm", self.clock.layer_norm, vectors)

@@ -22,7 +22,6 @@ from aebert.hls_reports.model import (
 from aebert.hls_reports.reading import ReportText, one_line
 from aebert.hls_reports.values import IntRange, MalformedValue
 
-AUTO_INTERVAL = 4294967295  # TargetInitiationInterval of a function whose II the tool chooses
 _RANGE_OR_TEXT = frozenset(
     {"TripCount", "Latency", "AbsoluteTimeLatency", "IterationLatency", "DataflowPipelineThroughput"}
 )

@@ -6,12 +6,6 @@ import re
 from collections.abc import Sequence
 
 
-def is_rule(line: str) -> bool:
-    """A horizontal border: ``+-----+---+``."""
-    stripped = line.strip()
-    return stripped.startswith("+-") and not stripped.strip("+-")
-
-
 def raw_cells(line: str) -> list[str]:
     """The cells of one ``| a | b |`` line with their padding, which carries the nesting in tree tables."""
     return line.strip()[1:-1].split("|")

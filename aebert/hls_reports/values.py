@@ -30,9 +30,6 @@ class IntRange:
         return self.min is not None and self.max is not None
 
 
-UNDEFINED = IntRange(None, None)
-
-
 def quoted(text: str) -> str:
     """The offending text, short and on one line, for an error message."""
     return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,6 @@ class DeviceLog:
 
     name: str
     measured: int = 0
-    busy_s: float = 0.0
     fault: str = ""
 
 
@@ -149,10 +147,7 @@ class Farm:
     def _work(self, number: int, subnets: Sequence[Path], work: _Round) -> None:
         try:
             while (job := work.take()) is not None:
-                began = time.monotonic()
-                going_on = self._measure(number, job, subnets[job], work)
-                self.logs[number].busy_s += time.monotonic() - began
-                if not going_on:
+                if not self._measure(number, job, subnets[job], work):
                     return
         except BaseException:
             work.stop()
