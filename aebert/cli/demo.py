@@ -56,7 +56,7 @@ def command(ctx: click.Context, directory: Path) -> None:
         )
     seconds = time.monotonic() - began
     with _timed(output, "report"):
-        ctx.invoke(report.command, project=project, path=directory / "report.html")
+        ctx.invoke(report.command, what=project, path=directory / "report.html")
     output.result(
         f"from model directory to verified project in {seconds:.1f} s; open {directory / 'report.html'}",
         seconds=seconds,
