@@ -28,7 +28,7 @@ from aebert.finetuning import FinetuneSettings, finetune
 from aebert.models.host import load_host_model
 from aebert.quantisation.quantise import quantise
 from aebert.subnet import make_record, read_subnet, write_subnet
-from aebert.tasks import compute_metrics, load_task
+from aebert.tasks import compute_metrics, load_task, split_train
 from aebert.tasks.evaluation import evaluate
 from aebert.tasks.predict import fp32_run, integer_run, predict_logits
 from benchmarks.glue_cells import Cell, CellKey, CellStore, Stage, print_table
@@ -73,7 +73,8 @@ def run_scored(arguments: argparse.Namespace, store: CellStore) -> None:
         write_subnet(bench.directory, subnet_directory(arguments.out, key), encoder, record, force=True)
         examples = bench.data.dev["dev"]
         logits = predict_logits(bench.host, bench.data.task, fp32_run(encoder), examples)
-        metrics = dict(compute_metrics(bench.data.task, logits, [example.label for example in examples]))
+        found = compute_metrics(bench.data.task, logits, [example.label for example in examples])
+        metrics = {str(name): value for name, value in found.items()}
         store.add(Cell(key, metrics, made.scores, searched, encoder.digest, machine_line()))
 
 
@@ -94,22 +95,28 @@ def run_finetuned(arguments: argparse.Namespace, store: CellStore) -> None:
 
 
 def run_integer(arguments: argparse.Namespace, store: CellStore) -> None:
-    """The integer reference of fine-tuned models, quantised as 'aebert generate' does; notes: points lost to fp32."""
+    """The integer reference of fine-tuned models, quantised as 'aebert generate --task' does.
+
+    Notes: points of the metric lost to fp32, calibrated on rows of the task and on the text that ships.
+    """
     for key in cell_keys("finetuned", arguments):
         own = replace(key, stage="integer")
         if own in store or key not in store:
             continue
-        data = load_task(key.task, arguments.data, with_train=False)
+        data = load_task(key.task, arguments.data)
         directory = subnet_directory(arguments.out, key)
         host, encoder = load_host_model(directory), read_subnet(directory).encoder
         began = time.perf_counter()
-        quantised = quantise(encoder, host.embed_texts(host.tokenise(calibration_texts(None), MAX_TOKENS)))
-        found = evaluate(host, data, "dev", MAX_TOKENS, fp32_run(encoder), integer_run(quantised))
-        assert found.integer is not None
-        assert found.loss_points is not None
-        seconds = time.perf_counter() - began
-        notes = {"points lost": found.loss_points}
-        store.add(Cell(own, dict(found.integer), notes, seconds, encoder.digest, machine_line()))
+        lost: dict[str, float] = {}
+        metrics: dict[str, float] = {}
+        rows = [row.text for row in split_train(data.train).calibration]
+        for name, texts in (("shipped text", calibration_texts()), ("task", rows)):
+            quantised = quantise(encoder, host.embed_texts(host.tokenise(texts, MAX_TOKENS)))
+            found = evaluate(host, data, "dev", MAX_TOKENS, fp32_run(encoder), integer_run(quantised))
+            assert found.integer is not None
+            assert found.loss_points is not None
+            lost[f"points lost, {name}"], metrics = found.loss_points, dict(found.integer)
+        store.add(Cell(own, metrics, lost, time.perf_counter() - began, encoder.digest, machine_line()))
 
 
 def cell_keys(stage: Stage, arguments: argparse.Namespace) -> Iterator[CellKey]:

@@ -93,7 +93,7 @@ def print_table(
     methods: Sequence[str],
     seeds: int,
 ) -> None:
-    """Mean and standard deviation over seeds in points (hundredths), and how many seeds there are, per cell."""
+    """Per cell: mean and standard deviation over seeds in points (hundredths), the number of seeds, mean seconds."""
     cells = store.read()
     for machine in sorted({cell.machine for cell in cells.values()}):
         print(f"machine: {machine}")
@@ -109,10 +109,11 @@ def print_table(
                 for pattern in patterns
             ]
             if any(text != EMPTY for _, _, texts in rows for text in texts):
-                print(f"{task}, {stage}: mean +- standard deviation over seeds (seeds filled)")
-                print("ratio  pattern       " + "".join(f"{method:>20}" for method in methods))
+                print(f"{task}, {stage}: mean +- standard deviation over seeds (seeds filled, seconds each)")
+                print("ratio  pattern       " + "".join(f"{method:>26}" for method in methods))
                 for ratio, pattern, texts in rows:
-                    print(f"{ratio:<5g}  {pattern:14}" + "".join(f"{text:>20}" for text in texts))
+                    print(f"{ratio:<5g}  {pattern:14}" + "".join(f"{text:>26}" for text in texts))
+        print_lost_points(cells, task)
     total = sum(cell.seconds for cell in cells.values())
     print(f"\n{len(cells)} cells filled, {total / 3600:.2f} hours of search and training in all")
 
@@ -125,12 +126,21 @@ def summary(
 ) -> str:
     name = primary_metric(task)
     found = [
-        100 * cell.metrics[name]
+        cell
         for key, cell in cells.items()
         if (key.stage, key.task, key.pattern, key.ratio, key.method) == (stage, task, pattern, ratio, method)
         and key.seed < seeds
     ]
     if not found:
         return EMPTY
-    spread = f" +- {statistics.stdev(found):.2f}" if len(found) > 1 else ""
-    return f"{statistics.mean(found):.2f}{spread} ({len(found)})"
+    points = [100 * cell.metrics[name] for cell in found]
+    spread = f" +- {statistics.stdev(points):.2f}" if len(points) > 1 else ""
+    cost = statistics.mean(cell.seconds for cell in found)
+    return f"{statistics.mean(points):.2f}{spread} ({len(points)}, {cost:.0f} s)"
+
+
+def print_lost_points(cells: Mapping[CellKey, Cell], task: str) -> None:
+    """What the integers lose against fp32, seed by seed, by the text that calibrated them."""
+    for key, cell in cells.items():
+        if (key.stage, key.task) == ("integer", task):
+            print(f"  {key.file_name:40}" + "".join(f"  {name}: {points:5.2f}" for name, points in cell.notes.items()))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 import torch
 from transformers import AutoModel
@@ -137,7 +138,7 @@ def run_onnx(path: Path, texts: Sequence[TokenisedText], optimise: bool) -> tupl
     return States(found), (time.process_time() - start) / len(texts) * 1000
 
 
-def feeds(text: TokenisedText) -> Mapping[str, np.ndarray]:
+def feeds(text: TokenisedText) -> Mapping[str, npt.NDArray[np.int64]]:
     """One sentence without padding."""
     ids = np.array([text.ids], np.int64)
     return {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.array([text.types], np.int64)}

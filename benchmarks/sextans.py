@@ -222,7 +222,8 @@ def baseline(
     """Errors [runs] of a regressor of the latency's logarithm."""
     model.fit(run_features(features(train)), np.log(train.latency_us[board.name].reshape(-1)))
     predicted = np.exp(model.predict(run_features(features(test))))
-    return np.abs(predicted / test.latency_us[board.name].reshape(-1) - 1)
+    errors: Floats = np.abs(predicted / test.latency_us[board.name].reshape(-1) - 1)
+    return errors
 
 
 def held_out_tables(matrices: Matrices) -> Iterator[str]:

@@ -80,7 +80,8 @@ class Matrices:
     def sizes(self) -> Floats:
         """Features [matrices, 5] from sizes: logarithms of rows, columns, non-zeros and of those per row and column."""
         m, k, nnz = self.rows, self.columns, self.nonzeros
-        return np.log(np.stack([m, k, nnz, nnz / m, nnz / k], axis=1))
+        logarithms: Floats = np.log(np.stack([m, k, nnz, nnz / m, nnz / k], axis=1))
+        return logarithms
 
     def catalogued(self) -> Floats:
         """With the catalogue's number."""
@@ -102,7 +103,8 @@ def read_matrices(path: Path) -> Matrices:
         family[index] = re.split(r"[-_]?\d", line["name"].lower(), maxsplit=1)[0]
         column = COLUMNS.tolist().index(float(line["N"]))
         latency[line["board"]][index, column] = 1e3 * float(line["latency_ms"])
-    return Matrices(*numbers.T, tuple(family), latency)
+    rows, columns, nonzeros, number = numbers.T
+    return Matrices(rows, columns, nonzeros, number, tuple(family), latency)
 
 
 def amounts(board: Board, matrices: Matrices) -> Floats:
@@ -182,4 +184,5 @@ def other_board(schedule: Floats, from_stream: Floats, to_stream: Floats, power:
     ``power`` 1 would add the two, infinity take the longer.
     """
     waits = np.maximum(schedule**power - from_stream**power, 0.0)
-    return (waits + to_stream**power) ** (1 / power)
+    schedule_there: Floats = (waits + to_stream**power) ** (1 / power)
+    return schedule_there

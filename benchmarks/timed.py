@@ -41,11 +41,21 @@ def bank_balanced(
     random = np.random.default_rng(2)
     layers = []
     for layer in dense.layers:
-        matrices = {
+        masked = {
             name: replace(linear, weight=_masked(linear.weight, config, ratio, random, block=block))
             for name, linear in ((name, layer.matrix(name)) for name in MATRIX_NAMES)
         }
-        layers.append(replace(layer, **matrices))
+        layers.append(
+            replace(
+                layer,
+                query=masked["query"],
+                key=masked["key"],
+                value=masked["value"],
+                attention_output=masked["attention_output"],
+                ffn_in=masked["ffn_in"],
+                ffn_out=masked["ffn_out"],
+            )
+        )
     return replace(dense, layers=tuple(layers))
 
 

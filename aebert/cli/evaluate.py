@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aebert.cli.calibration_text import chosen_texts
 from aebert.cli.output import Output, current_output
 from aebert.cli.progress import step_progress
-from aebert.cli.task_options import read_task_data, task_options
+from aebert.cli.task_options import read_task_data, task_arguments, task_options
 
 if TYPE_CHECKING:
+    from aebert.calibration import Text
     from aebert.encoder import Encoder
     from aebert.models.host import HostModel
     from aebert.progress import Progress
@@ -44,7 +46,11 @@ class _Evaluated:
 @click.option("--split", "rows_of", help="One development set, such as dev_matched.  [default: all there are]")
 @click.option("--rows", type=int, help="Only so many rows, spread evenly.  [default: all]")
 @click.option("--max-tokens", type=int, default=128, show_default=True, help="Longer rows are cut.")
-@click.option("--text", type=click.Path(path_type=Path), help="Calibration text for the integers, as in 'generate'.")
+@click.option(
+    "--text",
+    type=click.Path(path_type=Path),
+    help="Calibration text for the integers  [default: the task's training rows].",
+)
 def command(
     model: Path,
     task: str,
@@ -61,7 +67,7 @@ def command(
     """Evaluate MODEL, a Hugging Face directory, subnet or project, on a task's development set.
 
     The integer reference computes what the accelerator does, bit for bit. Of a project it is the quantised encoder
-    stored there; for anything else the encoder is quantised as 'aebert generate' does.
+    stored there; for anything else the encoder is quantised as 'aebert generate' does with the same --task or --text.
 
     Example: aebert evaluate tuned --task mrpc --data glue --reference both
     """
@@ -70,14 +76,15 @@ def command(
     from aebert.tasks.predict import fp32_run, integer_run, required_label_order
 
     output = current_output()
-    examples = read_task_data(task, data, text_columns, label_column, kind, with_train=False)
+    calibrates = reference != "fp32" and text is None
+    examples = read_task_data(task, data, text_columns, label_column, kind, with_train=calibrates)
     require_dev(examples, data)
     with step_progress(output) as progress:
         found = _read(model, max_tokens)
         required_label_order(found.host, examples.task)
         quantised = found.quantised
         if quantised is None and reference != "fp32":
-            quantised = _quantise(found, text, progress)
+            quantised = _quantise(found, chosen_texts(text, examples), progress)
         evaluations = [
             evaluate(
                 found.host,
@@ -111,7 +118,8 @@ def command(
         max_tokens=found.max_tokens,
     )
     if found.quantised is None:
-        output.next(f"aebert generate {shlex.quote(str(model))} --board u200 -o project")
+        asked = task_arguments(task, data, text_columns, label_column, kind)
+        output.next(f"aebert generate {shlex.quote(str(model))} {asked} --board u200 -o project")
 
 
 def _read(directory: Path, max_tokens: int) -> _Evaluated:
@@ -131,11 +139,10 @@ def _read(directory: Path, max_tokens: int) -> _Evaluated:
     return _Evaluated(load_host_model(directory), encoder, None, min(max_tokens, encoder.shape.max_positions))
 
 
-def _quantise(found: _Evaluated, text: Path | None, progress: Progress) -> QuantisedEncoder:
-    from aebert.calibration import calibration_texts
+def _quantise(found: _Evaluated, texts: list[Text], progress: Progress) -> QuantisedEncoder:
     from aebert.quantisation.quantise import quantise
 
-    states = found.host.embed_texts(found.host.tokenise(calibration_texts(text), found.max_tokens))
+    states = found.host.embed_texts(found.host.tokenise(texts, found.max_tokens))
     return quantise(found.encoder, states, progress=lambda done, total: progress("quantise", done, total))
 
 

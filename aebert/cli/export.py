@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aebert.cli.calibration_text import chosen_texts, optional_task_data
 from aebert.cli.output import current_output
+from aebert.cli.task_options import task_options
 from aebert.errors import AebertError
 
 if TYPE_CHECKING:
+    from aebert.calibration import Text
     from aebert.onnx_exchange.model import TransformerModel
     from aebert.quantisation.quantise import QuantisationResult
 
@@ -28,10 +31,21 @@ _INT8 = "onnx-int8"
     help="float32, or the accelerator's int8 weights and scales as QuantizeLinear/DequantizeLinear.",
 )
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="ONNX file.")
+@task_options(required=False)
 @click.option(
     "--text", type=click.Path(path_type=Path), help="Calibration text for int8, one sentence or pair per line."
 )
-def command(model: Path, form: str, file: Path, text: Path | None) -> None:
+def command(
+    model: Path,
+    form: str,
+    file: Path,
+    task: str | None,
+    data: str | None,
+    text_columns: str | None,
+    label_column: str | None,
+    kind: str | None,
+    text: Path | None,
+) -> None:
     """Write MODEL, a subnet or any model directory, as an ONNX file for onnxruntime and other tools.
 
     The graph goes from token numbers to the last hidden states, and to logits where there is a classification head. It
@@ -44,10 +58,14 @@ def command(model: Path, form: str, file: Path, text: Path | None) -> None:
     from aebert.onnx_exchange.save import save_model
 
     output = current_output()
-    if text is not None and form != _INT8:
-        raise AebertError(f"--text: only --format {_INT8} is calibrated; leave it out")
+    if (text is not None or task is not None) and form != _INT8:
+        raise AebertError(f"--text and --task: only --format {_INT8} is calibrated; leave them out")
+    rows = optional_task_data(text, task, data, text_columns, label_column, kind)
     whole = read_model(model)
-    exported = export_int8(whole, _quantise(model, whole, text)) if form == _INT8 else export_float(whole)
+    if form == _INT8:
+        exported = export_int8(whole, _quantise(model, whole, chosen_texts(text, rows)))
+    else:
+        exported = export_float(whole)
     files = save_model(exported, file)
     size = sum(path.stat().st_size for path in files)
     shape = whole.encoder.shape
@@ -63,14 +81,14 @@ def command(model: Path, form: str, file: Path, text: Path | None) -> None:
         output.wrote(path)
 
 
-def _quantise(directory: Path, model: TransformerModel, text: Path | None) -> QuantisationResult:
-    from aebert.calibration import MAX_TOKENS, calibration_texts
+def _quantise(directory: Path, model: TransformerModel, texts: list[Text]) -> QuantisationResult:
+    from aebert.calibration import MAX_TOKENS
     from aebert.cli.progress import step_progress
     from aebert.models.host import load_host_model
     from aebert.quantisation.quantise import quantise_with_scales
 
     host = load_host_model(directory)
-    tokenised = host.tokenise(calibration_texts(text), min(MAX_TOKENS, model.encoder.shape.max_positions))
+    tokenised = host.tokenise(texts, min(MAX_TOKENS, model.encoder.shape.max_positions))
     with step_progress(current_output()) as progress:
         return quantise_with_scales(
             model.encoder,

@@ -9,7 +9,7 @@ import click
 
 from aebert.cli.output import current_output
 from aebert.cli.progress import step_progress
-from aebert.cli.task_options import read_task_data, task_options
+from aebert.cli.task_options import read_task_data, task_arguments, task_options
 
 
 @click.command(name="finetune")
@@ -108,5 +108,5 @@ def command(
             f"{report.task} {name}: " + ", ".join(f"{metric} {score:.4f}" for metric, score in scores.items())
         )
     output.result(report=report)
-    folder, source = shlex.quote(str(directory)), shlex.quote(data)
-    output.wrote(directory, f"aebert evaluate {folder} --task {shlex.quote(task)} --data {source} --reference both")
+    asked = task_arguments(task, data, text_columns, label_column, kind)
+    output.wrote(directory, f"aebert evaluate {shlex.quote(str(directory))} {asked} --reference both")

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from aebert.cli.calibration_text import chosen_texts, optional_task_data
 from aebert.cli.names import complete_board
 from aebert.cli.output import current_output
 from aebert.cli.progress import step_progress
+from aebert.cli.task_options import task_options
 
 
 @click.command(name="generate")
@@ -37,7 +39,12 @@ from aebert.cli.progress import step_progress
     type=click.IntRange(min=1),
     help="Copies of the kernel in the bitstream.",
 )
-@click.option("--text", type=click.Path(path_type=Path), help="Calibration text, one sentence or pair per line.")
+@task_options(required=False)
+@click.option(
+    "--text",
+    type=click.Path(path_type=Path),
+    help="Calibration text, one sentence or pair per line  [default: the task's training rows, or what ships].",
+)
 @click.option("--force", is_flag=True, help="Replace the project that is already in the output folder.")
 def command(
     subnet: Path,
@@ -51,21 +58,26 @@ def command(
     design_file: Path | None,
     clock_mhz: float | None,
     compute_units: int | None,
+    task: str | None,
+    data: str | None,
+    text_columns: str | None,
+    label_column: str | None,
+    kind: str | None,
     text: Path | None,
     force: bool,
 ) -> None:
     """Quantise SUBNET and generate its accelerator: a Vitis HLS project with packed weights and golden vectors.
 
     SUBNET is what 'aebert prune' wrote, or any model directory (which is then run unpruned). Sizes that are not given
-    are chosen for the board.
+    are chosen for the board. For a model of a task, --task and --data calibrate the integers on its training rows.
 
     Example: aebert generate subnet --board u200 -o project
     """
-    from aebert.calibration import calibration_texts
     from aebert.design.defaults import GivenSizes
     from codegen.generate_from_folder import DesignChoice, generate
 
     output = current_output()
+    rows = optional_task_data(text, task, data, text_columns, label_column, kind)
     sizes = GivenSizes(tokens, out_lanes, in_lanes, max_tokens)
     with step_progress(output) as progress:
         generated = generate(
@@ -73,7 +85,7 @@ def command(
             directory,
             board=board,
             choice=DesignChoice(sizes, max_seq, design_file, clock_mhz, compute_units),
-            texts=None if text is None else calibration_texts(text),
+            texts=chosen_texts(text, rows),
             force=force,
             progress=progress,
         )

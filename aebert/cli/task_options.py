@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -45,6 +46,18 @@ def task_options(required: bool = True) -> Callable[[Command], Command]:
         return command
 
     return add
+
+
+def task_arguments(task: str, data: str, text_columns: str | None, label_column: str | None, kind: str | None) -> str:
+    """The same options as they are typed in a shell, for the next command."""
+    given = {
+        "--task": task,
+        "--data": data,
+        "--text-columns": text_columns,
+        "--label-column": label_column,
+        "--kind": kind,
+    }
+    return shlex.join(word for name, value in given.items() if value is not None for word in (name, value))
 
 
 def read_task_data(
