@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+
+def write_json(path: Path, value: Mapping[str, object] | Sequence[object]) -> None:
+    """Writes a small JSON file for people and programs to read. Raises ValueError for numbers that JSON has not."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, content: str) -> None:

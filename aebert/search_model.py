@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from aebert.calibration import Text
+from aebert.cores import share_cores, usable_cores
 from aebert.encoder import Encoder, EncoderLayer
 from aebert.errors import AebertError
+from aebert.json_digest import json_digest
 from aebert.models import load_encoder
 from aebert.models.host import load_host_model
 from aebert.progress import Progress, count_through, no_progress
 from aebert.pruning.patterns import parse_pattern
-from aebert.search.candidates import Candidate, Granularity
+from aebert.search.arithmetic import find_device
+from aebert.search.candidates import Granularity
 from aebert.search.choice import Ranked, pareto_front
 from aebert.search.executor import Executor, Specs
 from aebert.search.hardware import HardwareLoop
@@ -25,8 +26,9 @@ from aebert.search.measurer import Measurer
 from aebert.search.results import SubnetWriter, write_results
 from aebert.search.run_directory import RunDirectory, Setting, locked, open_run
 from aebert.search.samplers import RandomSampler, Sampler, SamplerName
-from aebert.search.scorer import Scorer, ScorerSettings, prepare_scorer
+from aebert.search.scorer import Scorer, ScorerSettings, ScorerSpec, prepare_scorer
 from aebert.search.search import Search, SearchResult, SearchSettings, State, aims_of
+from aebert.search.sensitivity import Surrogate
 from aebert.search.space import Goal, SearchSpace, make_space
 from aebert.search.study import Study, sqlite_url, without_password
 from aebert.search.summarise import summarise
@@ -50,7 +52,7 @@ class CalibrationRows:
         """SHA-256 (hex) over texts, labels and the task's name."""
         name = None if self.task is None else self.task.name
         labels = None if self.labels is None else list(self.labels)
-        return hashlib.sha256(json.dumps([name, list(self.texts), labels]).encode()).hexdigest()
+        return json_digest([name, list(self.texts), labels])
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,14 @@ class SearchPlan:
 
 @dataclass(frozen=True)
 class Workers:
-    """Where candidates are evaluated: ``count`` local processes of ``threads`` threads, or the Dask ``scheduler``."""
+    """Where candidates are evaluated: ``count`` local processes of ``threads`` threads, or the Dask ``scheduler``.
 
-    count: int = 1
-    threads: int = 1
+    None: as many processes, or threads for the processes given, as use the cores of this machine
+    (``aebert.cores.share_cores``); threads of a Dask worker: those that it was started with.
+    """
+
+    count: int | None = None
+    threads: int | None = None
     scheduler: str | None = None
 
 
@@ -110,6 +116,7 @@ def search(
     Raises AebertError for budgets that cannot be met and for a run with other settings.
     """
     source, directory = Path(model).absolute(), Path(output).absolute()
+    find_device(plan.scorer.device)
     encoder = load_encoder(source)
     patterns = [parse_pattern(name) for name in plan.patterns]
     space = make_space(encoder.shape, patterns, plan.goal, plan.granularity, plan.levels, costs)
@@ -124,16 +131,20 @@ def search(
         if measurer is not None and costs is not None:
             hardware = HardwareLoop(measurer, costs, writer.write, directory)
         study = Study(storage or sqlite_url(run.study_file), run.study_name, aims_of(space))
-        sampler = _sampler(plan, space, scorers, run, progress)
-        specs = {name: scorer.spec for name, scorer in scorers.items()}
+        surrogates: dict[str, Surrogate] = {}
 
         def write(result: SearchResult) -> Found | None:
             found = _write(run, result, writer, most_front)
             if found is not None:
-                _summarise(found, space, study, plan, scorers, context or {})
+                _summarise(found, space, study, scorers, surrogates, context or {})
             return found
 
+        specs = {name: _settled(scorer) for name, scorer in scorers.items()}
         with _executor(specs, workers) as executor:
+            if plan.sampler == "surrogate":
+                for name, scorer in scorers.items():
+                    surrogates[name] = measured_surrogate(scorer, run.prepared, executor, progress)
+            sampler = _sampler(plan, space, surrogates)
             running = Search(space, study, sampler, executor, plan.settings, hardware)
             try:
                 result = running.run(report)
@@ -209,26 +220,21 @@ def _prepare(
     return scorers
 
 
-def _sampler(
-    plan: SearchPlan, space: SearchSpace, scorers: dict[str, Scorer], run: RunDirectory, progress: Progress
-) -> Sampler:
-    batch = plan.settings.batch
+def _settled(scorer: Scorer) -> ScorerSpec:
+    """What workers open: they compute in the precision of this machine, whatever their own would be."""
+    return replace(scorer.spec, settings=replace(scorer.spec.settings, precision=scorer.precision))
+
+
+def _sampler(plan: SearchPlan, space: SearchSpace, surrogates: Mapping[str, Surrogate]) -> Sampler:
     if plan.sampler == "random":
         return RandomSampler()
     if plan.sampler == "surrogate":
         from aebert.search.surrogate_sampler import SurrogateSampler
 
-        surrogates = {}
-        for name, scorer in scorers.items():
-            step = f"sensitivity {name}"
-
-            def track(parts: Sequence[Sequence[Candidate]], step: str = step) -> Iterator[Sequence[Candidate]]:
-                return count_through(parts, step, len(parts), progress)
-
-            surrogates[name] = measured_surrogate(scorer, run.prepared, track)
         return SurrogateSampler(surrogates)
     from aebert.search.optuna_samplers import CmaEsSampler, OptunaSampler
 
+    batch = plan.settings.batch
     if plan.sampler == "cmaes":
         return CmaEsSampler(batch // len(space.patterns))
     return OptunaSampler(plan.sampler, aims_of(space), batch)
@@ -244,7 +250,7 @@ def _executor(specs: Specs, workers: Workers) -> Iterator[Executor]:
     else:
         from aebert.search.local_executor import LocalExecutor
 
-        executor = LocalExecutor(specs, workers.count, workers.threads)
+        executor = LocalExecutor(specs, *share_cores(usable_cores(), workers.count, workers.threads))
     try:
         yield executor
     finally:
@@ -264,13 +270,10 @@ def _summarise(
     found: Found,
     space: SearchSpace,
     study: Study,
-    plan: SearchPlan,
     scorers: Mapping[str, Scorer],
+    surrogates: Mapping[str, Surrogate],
     context: Mapping[str, str],
 ) -> None:
-    surrogates = {}
-    if plan.sampler == "surrogate":
-        surrogates = {name: measured_surrogate(scorer, found.run.prepared) for name, scorer in scorers.items()}
     scorer = next(iter(scorers.values()))
     summary = summarise(
         space,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import shutil
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
+from aebert.atomic import write_json
 from aebert.encoder import MATRIX_NAMES, Encoder
 from aebert.errors import AebertError
 from aebert.models.checkpoint import INDEX_FILE, WEIGHTS_FILE, open_checkpoint
@@ -145,11 +145,6 @@ def copy_companions(source: Path, folder: Path) -> None:
         target = folder / path.parent.name
         target.mkdir()
         shutil.copyfile(path, target / path.name)
-
-
-def write_json(path: Path, value: Mapping[str, object]) -> None:
-    """Write one of the small JSON files of a model folder."""
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_subnet(directory: Path | str) -> Subnet:

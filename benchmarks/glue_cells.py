@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
 from aebert.tasks import find_task
 
 Stage = Literal["dense", "scored", "finetuned", "integer"]
+STAGES: tuple[Stage, ...] = ("scored", "finetuned", "integer")
 
 
 @dataclass(frozen=True)
@@ -74,15 +77,11 @@ class CellStore:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
-        name = primary_metric(cell.key.task)
+        name = find_task(cell.key.task).primary
         print(
             f"{cell.key.stage:9} {cell.key.file_name:44} {name} {cell.metrics[name]:.4f}  {cell.seconds:7.1f} s",
             flush=True,
         )
-
-
-def primary_metric(task: str) -> str:
-    return find_task(task).primary
 
 
 def print_table(
@@ -93,54 +92,51 @@ def print_table(
     methods: Sequence[str],
     seeds: int,
 ) -> None:
-    """Per cell: mean and standard deviation over seeds in points (hundredths), the number of seeds, mean seconds."""
+    """Markdown tables of what is filled, one for each stage.
+
+    A cell has the mean and the standard deviation over seeds in points (hundredths) and, in brackets, the number of
+    seeds and the mean seconds; the best of a row is bold, an empty cell a dash.
+    """
     cells = store.read()
     for machine in sorted({cell.machine for cell in cells.values()}):
         print(f"machine: {machine}")
-    for task in tasks:
-        dense = cells.get(CellKey("dense", task, "", 0.0, "dense", 0))
-        if dense is not None:
-            name = primary_metric(task)
-            print(f"\n{task}: dense {name} {100 * dense.metrics[name]:.2f} ({dense.seconds:.0f} s)")
-        for stage in ("scored", "finetuned", "integer"):
-            rows = [
-                (ratio, pattern, [summary(cells, stage, task, pattern, ratio, method, seeds) for method in methods])
-                for ratio in ratios
-                for pattern in patterns
-            ]
-            if any(text != EMPTY for _, _, texts in rows for text in texts):
-                print(f"{task}, {stage}: mean +- standard deviation over seeds (seeds filled, seconds each)")
-                print("ratio  pattern       " + "".join(f"{method:>26}" for method in methods))
-                for ratio, pattern, texts in rows:
-                    print(f"{ratio:<5g}  {pattern:14}" + "".join(f"{text:>26}" for text in texts))
-        print_lost_points(cells, task)
+    for stage in STAGES:
+        print(f"\n{stage}\n")
+        print("| task (dense) | ratio | pattern | " + " | ".join(methods) + " |\n" + "|---" * (3 + len(methods)) + "|")
+        for task, ratio, pattern in product(tasks, ratios, patterns):
+            keys = [[CellKey(stage, task, pattern, ratio, method, seed) for seed in range(seeds)] for method in methods]
+            found = [[cells[key] for key in own if key in cells] for own in keys]
+            if any(found):
+                print(f"| {title(cells, task)} | {ratio:g} | {pattern} | " + " | ".join(row_texts(found)) + " |")
+    print("\npoints that the integers lose to fp32, by the text that calibrates them")
+    for key, cell in cells.items():
+        if key.stage == "integer":
+            print(f"{key.file_name:36}" + "".join(f"  {name}: {points:5.2f}" for name, points in cell.notes.items()))
     total = sum(cell.seconds for cell in cells.values())
     print(f"\n{len(cells)} cells filled, {total / 3600:.2f} hours of search and training in all")
 
 
-EMPTY = "-"
+def title(cells: Mapping[CellKey, Cell], task: str) -> str:
+    dense = cells.get(CellKey("dense", task, "", 0.0, "dense", 0))
+    return task if dense is None else f"{task} ({points_of([dense])[0]:.2f})"
 
 
-def summary(
-    cells: Mapping[CellKey, Cell], stage: str, task: str, pattern: str, ratio: float, method: str, seeds: int
-) -> str:
-    name = primary_metric(task)
-    found = [
-        cell
-        for key, cell in cells.items()
-        if (key.stage, key.task, key.pattern, key.ratio, key.method) == (stage, task, pattern, ratio, method)
-        and key.seed < seeds
-    ]
-    if not found:
-        return EMPTY
-    points = [100 * cell.metrics[name] for cell in found]
+def points_of(cells: Sequence[Cell]) -> list[float]:
+    """The primary metric in hundredths."""
+    return [100 * cell.metrics[find_task(cell.key.task).primary] for cell in cells]
+
+
+def row_texts(found: Sequence[Sequence[Cell]]) -> list[str]:
+    """One text for each method's cells."""
+    means = [statistics.mean(points_of(cells)) if cells else -math.inf for cells in found]
+    return [cell_text(cells, bold=mean == max(means)) for cells, mean in zip(found, means, strict=True)]
+
+
+def cell_text(cells: Sequence[Cell], *, bold: bool) -> str:
+    if not cells:
+        return "-"
+    points = points_of(cells)
+    mean = f"{statistics.mean(points):.2f}"
     spread = f" +- {statistics.stdev(points):.2f}" if len(points) > 1 else ""
-    cost = statistics.mean(cell.seconds for cell in found)
-    return f"{statistics.mean(points):.2f}{spread} ({len(points)}, {cost:.0f} s)"
-
-
-def print_lost_points(cells: Mapping[CellKey, Cell], task: str) -> None:
-    """What the integers lose against fp32, seed by seed, by the text that calibrated them."""
-    for key, cell in cells.items():
-        if (key.stage, key.task) == ("integer", task):
-            print(f"  {key.file_name:40}" + "".join(f"  {name}: {points:5.2f}" for name, points in cell.notes.items()))
+    cost = statistics.mean(cell.seconds for cell in cells)
+    return (f"**{mean}**" if bold else mean) + f"{spread} ({len(points)}; {cost:.0f} s)"

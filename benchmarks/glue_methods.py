@@ -177,7 +177,7 @@ class InProcess:
 
     def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
         for job in jobs:
-            yield JobResult(job.number, tuple(self.scorer.score(job.candidates)))
+            yield JobResult(job.number, tuple(self.scorer.score(job.candidates, job.rows)))
 
     def close(self) -> None:
         """Nothing runs."""

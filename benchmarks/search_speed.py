@@ -40,16 +40,17 @@ from aebert.search.candidates import Candidate, Granularity
 from aebert.search.evaluation import PRECISIONS, Precision
 from aebert.search.prepared import Recipe
 from aebert.search.scorer import Scorer, ScorerSettings, ScorerSpec, prepare_scorer
-from aebert.search.scores import Score
+from aebert.search.scores import Objective, Score
 from aebert.search.sensitivity import measure_surrogate, rank_correlation
 from aebert.tasks import Task, load_task, split_train
 from benchmarks.machine import machine_line
 
 BATCH = 32
 RATIO = 0.5
-PARTS = ("speed", "ranking", "surrogate", "racing", "memory")
+PARTS = ("speed", "round", "ranking", "surrogate", "racing", "memory")
 PADDINGS = ("longest", "max_length")
 SCREENED = 1_000_000
+ROUND = 32  # candidates
 KEEP, ERROR = 4, 0.05
 
 
@@ -66,7 +67,8 @@ class Bench:
 
     def scorer(self, pattern: str, compensate: bool, granularity: Granularity = "matrix") -> Scorer:
         grid = make_budget(self.encoder.shape, parse_pattern(pattern), RATIO, granularity).grid
-        settings = ScorerSettings(recipe=Recipe("activation", compensate))
+        objective: Objective = "cosine" if self.labels is None else "loss"
+        settings = ScorerSettings(objective=objective, recipe=Recipe("activation", compensate))
         return prepare_scorer(self.host, self.encoder, self.texts, self.labels, self.task, grid, self.folder, settings)
 
     def in_precision(self, scorer: Scorer, precision: Precision) -> Scorer:
@@ -202,6 +204,26 @@ def speed(bench: Bench, patterns: Sequence[str], plain: int, count: int) -> None
             )
 
 
+def search_round(bench: Bench, patterns: Sequence[str]) -> None:
+    """One round as the search runs it, against the plain loop with all candidates on all rows."""
+    print(f"\none round: {ROUND} neighbours raced for the best {KEEP} at error {ERROR}, fp32, with compensation")
+    print("pattern: round, part of the rows | plain loop | times faster | same winners | largest difference of scores")
+    moments = list(iterate_moments(bench.encoder, bench.host.embed_texts(bench.host.tokenise(bench.texts))))
+    dense = plain_outputs(bench, bench.host.module, "longest")
+    for pattern in patterns:
+        scorer = bench.in_precision(bench.scorer(pattern, True), "fp32")
+        candidates = neighbours(scorer, ROUND, 0)
+        seconds, raced = timed(partial(scorer.race, candidates, KEEP, ERROR))
+        whole, values = timed(partial(plain_loop, bench, candidates, scorer, moments, "longest", dense))
+        best = sorted(range(ROUND), key=lambda candidate: -values[candidate])[:KEEP]
+        worst = max(abs(raced.scores[winner].value - values[winner]) for winner in raced.best)
+        print(
+            f"{pattern}: {ROUND / seconds:.2f} candidates/s, {raced.share:.2f} of the rows | "
+            f"{ROUND / whole:.3f} candidates/s | x{whole / seconds:.1f} | {list(raced.best) == best} | {worst:.1e}",
+            flush=True,
+        )
+
+
 def ranking(bench: Bench, pattern: str, count: int) -> None:
     """Whether bf16 ranks candidates as fp32 does."""
     scorer = bench.scorer(pattern, True)
@@ -293,7 +315,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=256)
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     parser.add_argument("--patterns", nargs="*", default=["unstructured", "vector:4x1", "block:8x8"])
-    parser.add_argument("--precision", choices=PRECISIONS, default="bf16", help="of the parts surrogate and racing")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the parts surrogate and racing")
     parser.add_argument("--plain", type=int, default=2, help="candidates for the plain loop")
     parser.add_argument("--candidates", type=int, default=16, help="for the scorer")
     parser.add_argument("--many", type=int, default=64, help="for rank correlations and racing")
@@ -315,6 +337,7 @@ def main() -> None:
         pattern = arguments.patterns[min(1, len(arguments.patterns) - 1)]
         actions: dict[str, Callable[[], None]] = {
             "speed": lambda: speed(bench, arguments.patterns, arguments.plain, arguments.candidates),
+            "round": lambda: search_round(bench, arguments.patterns),
             "ranking": lambda: ranking(bench, pattern, arguments.many),
             "surrogate": lambda: surrogate(bench, pattern, arguments.precision, arguments.many),
             "racing": lambda: racing(bench, pattern, arguments.precision, arguments.many),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -321,3 +323,17 @@ def test_the_default_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.chdir(tmp_path)
     open_database().close()
     assert (tmp_path / "aebert_runs.sqlite").is_file()
+
+
+def test_those_who_open_a_new_database_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    """SQLite itself does not wait where two change to the write-ahead log; a few rounds meet that."""
+
+    def open_together(url: str, barrier: threading.Barrier) -> None:
+        barrier.wait()
+        open_database(url)
+
+    with ThreadPoolExecutor(6) as pool:
+        for number in range(30):
+            url, barrier = f"sqlite:///{tmp_path}/runs-{number}.sqlite", threading.Barrier(6)
+            for opened in [pool.submit(open_together, url, barrier) for _ in range(6)]:
+                opened.result()

@@ -14,12 +14,18 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from aebert.errors import AebertError
+from aebert.models import load_encoder
+from aebert.models.host import load_host_model
 from aebert.search.candidates import Candidate
 from aebert.search.executor import Executor, Job, JobResult, Specs
 from aebert.search.local_executor import LocalExecutor
-from tests.support.tiny_search import HereExecutor, tiny_space, tiny_specs
+from aebert.search.scorer import ScorerSettings, prepare_scorer
+from aebert.search.sensitivity import measure_surrogate
+from aebert.search.surrogate_file import measured_surrogate
+from tests.support.tiny_search import HereExecutor, tiny_space, tiny_specs, tiny_texts
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,15 @@ def local(work: Work) -> Iterator[LocalExecutor]:
 def test_two_processes_give_the_scores_of_one(work: Work, local: LocalExecutor) -> None:
     assert by_number(local.run(work.jobs)) == work.results
     assert len(local.process_ids) == 2
+
+
+def test_two_processes_measure_the_very_sensitivities_of_one(work: Work, local: LocalExecutor, tmp_path: Path) -> None:
+    (spec,) = work.specs.values()
+    scorer = spec.open()
+    alone, shared = measure_surrogate(scorer), measured_surrogate(scorer, tmp_path, local)
+    np.testing.assert_array_equal(shared.table, alone.table)
+    assert shared.dense_value == alone.dense_value
+    assert np.abs(alone.table[:, 1:]).min() > 0
 
 
 def test_workers_have_the_threads_they_were_given(work: Work, local: LocalExecutor) -> None:
@@ -129,6 +144,25 @@ def _start_dead(self: LocalExecutor) -> object:
     worker = _Worker(process, ours)
     self._workers.append(worker)
     return worker
+
+
+def test_scores_do_not_depend_on_threads(tiny_bert: Path, tmp_path: Path) -> None:
+    """On rows enough for torch to share them among threads."""
+    space = tiny_space(tiny_bert)
+    (own,) = space.patterns.values()
+    settings = ScorerSettings(chunk_tokens=8192)
+    texts = tiny_texts(800)
+    host, encoder = load_host_model(tiny_bert), load_encoder(tiny_bert)
+    scorer = prepare_scorer(host, encoder, texts, None, None, own.grid, tmp_path, settings)
+    candidates = [proposal.candidate for proposal in space.uniform()]
+    alone = scorer.score(candidates)
+    before = torch.get_num_threads()
+    try:
+        for threads in (2, 3):
+            torch.set_num_threads(threads)
+            assert scorer.score(candidates) == alone
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(("workers", "threads"), [(0, 1), (1, 0)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import aebert.search_model
+from aebert.cli.finetune import command as finetune_command
 from aebert.cli.main import main
 from aebert.errors import AebertError
 from aebert.models import load_encoder
@@ -24,6 +26,7 @@ from aebert.search.search import SearchSettings
 from aebert.search.space import Goal
 from aebert.search_model import CalibrationRows, Found, SearchPlan, Workers, search
 from aebert.subnet import read_subnet
+from tests.support.command_line import aebert as command_line
 from tests.support.tiny_search import HereExecutor, LinearCosts, tiny_texts
 
 PLAN = SearchPlan(
@@ -194,6 +197,26 @@ def test_ctrl_c_keeps_the_best_and_the_search_goes_on(
     told = capfd.readouterr()
     assert "best of" in told.out
     assert f"next:  aebert generate {run}/best" in told.err
+
+
+def test_the_next_command_fine_tunes_on_the_very_rows_that_the_search_left(
+    tiny_classifiers: dict[str, Path], tmp_path: Path
+) -> None:
+    data, run = tmp_path / "my mails", tmp_path / "run"
+    data.mkdir()
+    rows = "".join(f'"{text}",{number % 3}\n' for number, text in enumerate(tiny_texts(80)))
+    (data / "train.csv").write_text("body,y\n" + rows)
+    asked = {"task": "mail", "data": str(data), "text_columns": "body", "label_column": "y", "kind": "classification"}
+    split = {"calibration_rows": 50, "split_seed": 4}
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in (asked | split).items()]
+    sizes = ["--ratio=0.5", "--pattern=vector:2x1", "--sampler=random", "--candidates=2", "--batch=2"]
+    searched = command_line("--json", "search", tiny_classifiers["bert"], *options, *sizes, "-o", run)
+    assert searched.exit_code == 0, searched.stdout + searched.stderr
+    program, name, *arguments = shlex.split(str(searched.json["next"]))
+    assert (program, name) == ("aebert", "finetune")
+    understood = finetune_command.make_context(name, arguments).params
+    assert understood["model"] == run / "best"
+    assert {key: understood[key] for key in asked | split} == asked | split
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,7 @@ from aebert.search.knapsack import LatencyBudget, additive_latency, best_levels
 from aebert.search.latency import LatencyPrediction
 from aebert.search.racing import Race, RaceResult
 from aebert.search.scores import Score
-from aebert.search.sensitivity import (
-    Surrogate,
-    measured_levels,
-    one_site_candidates,
-    rank_correlation,
-    surrogate_table,
-)
+from aebert.search.sensitivity import Surrogate, rank_correlation
 
 SHAPE = EncoderShape(layers=2, hidden=32, heads=4, ffn=64, epsilon=1e-12, max_positions=48)
 
@@ -139,15 +133,6 @@ def test_predictions_agree_by_level_and_by_count_and_lie_between_levels(seed: in
     between = surrogate.predict(kept)
     assert (surrogate.predict(fewer) - 1e-12 <= between).all()
     assert (between <= surrogate.predict(more) + 1e-12).all()
-
-
-def test_the_table_is_what_one_site_at_a_time_loses() -> None:
-    grid = small_grid()
-    truth = convex_table(grid, 3)
-    levels = measured_levels(grid, grid.levels)
-    candidates = one_site_candidates(grid, range(len(grid.sites)), levels)
-    values = Surrogate(grid, truth, 2.0).predict(grid.kept_of(candidates))
-    np.testing.assert_allclose(surrogate_table(grid, levels, 2.0 - values), truth, atol=1e-12)
 
 
 def test_refitting_learns_what_single_sites_do_not_show() -> None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aebert.native_build import find_compiler
 from aebert.timing.ports import PortTiming
 from aebert.timing.result import TimedResult, parse_result
 from codegen.render import environment, render_folder
-from codegen.toolchains.emulator import find_compiler
 from tests.support.clocked_loops import ClockedLoop, simulate
 
 CASES = Path(__file__).parent / "support" / "timed_cases.cpp"

@@ -102,7 +102,8 @@ def _version(module: str) -> str | None:
 
 def _compiler() -> Check:
     """Not only found: it must compile C++17 with the emulator's options, and its program must run."""
-    from codegen.toolchains.emulator import FLAGS, find_compiler
+    from aebert.native_build import find_compiler
+    from codegen.toolchains.emulator import FLAGS
 
     enables, remedy = "emulation: build, verify, emulate, run, report", "Debian: apt install g++, or set CXX"
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from aebert.cli.names import complete_board, complete_pattern
 from aebert.cli.output import Output, current_output
 from aebert.cli.progress import step_progress
 from aebert.cli.search_progress import search_progress
-from aebert.cli.task_options import read_task_data, task_options
+from aebert.cli.task_options import read_task_data, task_arguments, task_options
 from aebert.errors import AebertError
 
 if TYPE_CHECKING:
@@ -58,8 +57,9 @@ _RANGE = re.compile(r"([0-9.]+)\.\.([0-9.]+)")
 @click.option("--saliency", default="activation", show_default=True, help="magnitude, activation or second-order.")
 @click.option("--compensate/--no-compensate", default=True, show_default=True, help="Least-squares correction.")
 @click.option(
-    "--precision", type=click.Choice(["fp32", "bf16"]), help="Of scoring  [default: bf16 where the CPU computes in it]."
+    "--precision", type=click.Choice(["fp32", "bf16"]), help="Of scoring  [default: whichever the CPU is quicker in]."
 )
+@click.option("--device", help="Where PyTorch scores, such as cuda:0  [default: the CPU].")
 @click.option("--calibration-rows", type=int, help="Training rows to score on  [default: 512, or a fifth].")
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Of the calibration rows.")
 @click.option(
@@ -75,7 +75,9 @@ _RANGE = re.compile(r"([0-9.]+)\.\.([0-9.]+)")
     help="Probability of losing a good candidate by early stopping; 0: none is stopped.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Local processes  [default: one per core].")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of each worker.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads of each worker  [default: its share of the cores]."
+)
 @click.option("--scheduler", metavar="URL", help="Dask scheduler (tcp://HOST:PORT) instead of local processes.")
 @click.option("--storage", metavar="URL", help="SQLAlchemy URL of the study  [default: SQLite in the run's folder].")
 @click.option("--hil", metavar="DEVICE,...", help="Measure finalists on these devices, and learn from it.")
@@ -105,6 +107,7 @@ def command(
     saliency: str,
     compensate: bool,
     precision: str | None,
+    device: str | None,
     calibration_rows: int | None,
     split_seed: int,
     seed: int,
@@ -112,7 +115,7 @@ def command(
     levels: int | None,
     race_error: float,
     workers: int | None,
-    threads: int,
+    threads: int | None,
     scheduler: str | None,
     storage: str | None,
     hil: str | None,
@@ -152,6 +155,7 @@ def command(
             objective=next((known for known in OBJECTIVES if known == objective), None),
             recipe=Recipe(check_saliency(saliency), compensate),
             precision=next((known for known in PRECISIONS if known == precision), None),
+            device=device,
         ),
         SearchSettings(candidates=candidates, batch=batch, error=race_error, seed=seed),
     )
@@ -179,7 +183,7 @@ def command(
             plan,
             costs=costs,
             measurer=measurer,
-            workers=Workers(workers or max((os.cpu_count() or 1) // threads, 1), threads, scheduler),
+            workers=Workers(workers, threads, scheduler),
             storage=storage,
             most_front=front,
             resume=resume,
@@ -189,13 +193,14 @@ def command(
         )
     _print(output, found)
     output.wrote(found.run.front)
-    next_step = f"aebert generate {shlex.quote(str(directory / 'best'))} --board {board or 'u200'} -o project"
+    best = shlex.quote(str(directory / "best"))
+    next_step = f"aebert generate {best} --board {shlex.quote(board or 'u200')} -o project"
     if task is not None and data is not None:
         # Fine-tuning must leave out the very rows that candidates were scored on.
         split = "" if calibration_rows is None else f" --calibration-rows {calibration_rows}"
         split += "" if split_seed == 0 else f" --split-seed {split_seed}"
-        best = shlex.quote(str(directory / "best"))
-        next_step = f"aebert finetune {best} --task {shlex.quote(task)} --data {shlex.quote(data)}{split} -o tuned"
+        asked = task_arguments(task, data, text_columns, label_column, kind)
+        next_step = f"aebert finetune {best} {asked}{split} -o tuned"
     output.wrote(found.run.best, next_step)
 
 

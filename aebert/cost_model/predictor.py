@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,6 +17,7 @@ from aebert.design.design import Design
 from aebert.design.sizes import Floats, Ints, Sizes
 from aebert.encoder import EncoderShape
 from aebert.errors import AebertError
+from aebert.json_digest import json_digest
 from aebert.pruning.patterns import Pattern, parse_pattern
 from aebert.search.latency import LatencyPrediction
 from aebert.search.measurer import Measurement
@@ -99,7 +98,7 @@ class DesignLatency:
             "lengths": self.lengths,
             "coefficients": asdict(self.coefficients),
         }
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        return json_digest(values)
 
     def latency(self, pattern: Pattern, tiles: TileModel | None = None) -> SubnetLatency:
         """The model for candidates of ``pattern``; ``tiles`` from masks (`mask_tile_model`) narrow its interval.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 
 from aebert.boards import Board
 from aebert.design.buffers import BoundBuffer, bind_buffers
 from aebert.design.config import HardwareConfig
 from aebert.design.fit import check_fit
+from aebert.json_digest import json_digest
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Design:
             "clock_mhz": self.clock_mhz,
             "compute_units": self.compute_units,
         }
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        return json_digest(values)
 
     @property
     def buffers(self) -> tuple[BoundBuffer, ...]:

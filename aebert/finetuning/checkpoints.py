@@ -11,7 +11,7 @@ from pathlib import Path
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from aebert.atomic import write_text
+from aebert.atomic import write_json
 from aebert.errors import AebertError
 from aebert.models.config import read_json_object
 
@@ -58,7 +58,7 @@ def open_training(output: Path, description: Mapping[str, object], resume: bool,
             raise AebertError(f"{folder}: exists and is not a training of ours; move it away")
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    write_text(folder / _RUN_FILE, json.dumps(plain, indent=2) + "\n")
+    write_json(folder / _RUN_FILE, plain)
     return folder
 
 
@@ -92,5 +92,5 @@ class KeepCheckpoints(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
         self.saved = time.monotonic()
-        content = json.dumps({"seconds": self.saved - self.began})
-        write_text(self.folder / f"checkpoint-{state.global_step}" / _COMPLETE_FILE, content)
+        folder = self.folder / f"checkpoint-{state.global_step}"
+        write_json(folder / _COMPLETE_FILE, {"seconds": self.saved - self.began})

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from aebert.atomic import write_json
 from aebert.encoder import Encoder
 from aebert.errors import AebertError
 from aebert.finetuning.checkpoints import open_training
@@ -25,7 +26,6 @@ from aebert.subnet import (
     copy_companions,
     make_record,
     read_subnet,
-    write_json,
     write_subnet,
 )
 from aebert.tasks.evaluation import evaluate_rows

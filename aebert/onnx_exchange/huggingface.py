@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save_file
 
+from aebert.atomic import write_json
 from aebert.encoder import FloatArray, LayerNorm, Linear
 from aebert.errors import AebertError
 from aebert.models.architectures import ARCHITECTURES
@@ -114,8 +114,7 @@ def write_model(model: TransformerModel, directory: Path, labels: Sequence[str] 
         )
     tensors = {name: np.ascontiguousarray(array, np.float32) for name, array in _tensors(model, embeddings)}
     save_file(tensors, directory / WEIGHTS_FILE, metadata={"format": "pt"})
-    text = json.dumps(_config(model, embeddings, labels), indent=2, allow_nan=False)
-    (directory / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+    write_json(directory / CONFIG_FILE, _config(model, embeddings, labels))
 
 
 def _tensors(model: TransformerModel, embeddings: Embeddings) -> Iterator[tuple[str, FloatArray]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from aebert.atomic import write_json
 from aebert.errors import AebertError
 from aebert.models import make_encoder
 from aebert.models.config import read_json_object
@@ -62,7 +62,7 @@ def import_model(
     record = {"schema_version": SCHEMA_VERSION, "file": path.name, "digest": model.encoder.digest}
     with replaced_directory(directory, IMPORT_FILE, KIND, force) as folder:
         write_model(model, folder, labels)
-        (folder / IMPORT_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / IMPORT_FILE, record)
         if source is not None:
             for name in _TOKENIZER_FILES:
                 if (source / name).is_file():

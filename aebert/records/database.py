@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
@@ -28,6 +29,7 @@ DEFAULT_DATABASE = "sqlite:///aebert_runs.sqlite"
 NO_DATABASE = "no run database"
 _BATCH = 500
 _BUSY_SECONDS = 60
+_RETRY_SECONDS = 0.02
 _SHORTEST_PREFIX = 4
 
 
@@ -181,9 +183,29 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
-    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        cursor.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(cursor)
     cursor.close()
+
+
+def _write_ahead(cursor: DBAPICursor) -> None:
+    """Change to a write-ahead log. SQLite does not wait for others that do so too, whatever its timeout: we do."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while (lock := _lock_before_write_ahead(cursor)) is not None:
+        if time.monotonic() > deadline:
+            raise lock
+        time.sleep(_RETRY_SECONDS)
+
+
+def _lock_before_write_ahead(cursor: DBAPICursor) -> sqlite3.OperationalError | None:
+    """The lock of another that kept it from happening, if one did."""
+    try:
+        if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            cursor.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        return error
+    return None
 
 
 def _begin_sqlite(connection: Connection) -> None:

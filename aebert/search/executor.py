@@ -18,13 +18,15 @@ Specs: TypeAlias = "Mapping[str, ScorerSpec]"
 class Job:
     """Candidates of one pattern to score together: what they have in common is then computed once.
 
-    With ``keep`` they race for that many best, each of which is lost with probability ``error`` at most.
+    With ``keep`` they race for that many best, each of which is lost with probability ``error`` at most. With ``rows``
+    they are scored on the first chunks with at least so many calibration rows, without it on all.
     """
 
     number: int
     candidates: tuple[Candidate, ...]
     keep: int | None = None
     error: float = 0.05
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,5 +64,5 @@ class Workbench:
         """Score one job, racing where it says so."""
         scorer = self._scorers[job.candidates[0].pattern]
         if job.keep is None or job.keep >= len(job.candidates):
-            return JobResult(job.number, tuple(scorer.score(job.candidates)))
+            return JobResult(job.number, tuple(scorer.score(job.candidates, job.rows)))
         return JobResult(job.number, scorer.race(job.candidates, job.keep, job.error).scores)

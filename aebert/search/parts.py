@@ -7,7 +7,6 @@ it takes an earlier run's part for its own; workers map the file, so that they s
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -18,13 +17,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from aebert.errors import AebertError
+from aebert.json_digest import json_digest
 
 _AGAIN = "delete it and prepare the search again"
 
 
 def make_key(**facts: object) -> str:
     """SHA-256 (hex) over JSON-able facts: what a part's content follows from."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return json_digest(facts)
 
 
 def write_part(path: Path, key: str, tensors: Mapping[str, torch.Tensor]) -> None:

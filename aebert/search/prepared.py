@@ -7,10 +7,10 @@ and right-hand side) serves all levels. Counts off the grid are made when first 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,10 +26,12 @@ from aebert.pruning.prune import with_matrix
 from aebert.pruning.saliency import Saliency, site_scores
 from aebert.search.calibration_rows import CalibrationRows
 from aebert.search.candidates import Candidate, IntArray
+from aebert.search.linear_cache import LinearCache, PreparedLinear
 from aebert.search.parts import make_key, open_part, part_is_whole, write_part
 
 _SCHEMA = 1
 _OFF_GRID_BYTES = 64 * 2**20
+NormName = Literal["attention", "ffn"]
 Track = Callable[[Sequence[EncoderLayer]], Iterable[EncoderLayer]]
 
 
@@ -46,11 +48,12 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class PreparedLinear:
-    """``weight`` [outputs, inputs] and ``bias`` [outputs], float32, as a candidate has them."""
+class PreparedNorm:
+    """LayerNorm: ``gamma`` and ``beta`` [hidden], float32."""
 
-    weight: torch.Tensor
-    bias: torch.Tensor
+    gamma: torch.Tensor
+    beta: torch.Tensor
+    epsilon: float
 
 
 class PreparedWeights:
@@ -72,8 +75,7 @@ class PreparedWeights:
         self._layers = [open_part(_layer_file(directory, i), self.key) for i in range(encoder.shape.layers)]
         self._site_of = {(site.layer, name): i for i, site in enumerate(self.sites) for name in site.matrices}
         self._rows = rows
-        self._off_grid: OrderedDict[tuple[int, MatrixName, int], PreparedLinear] = OrderedDict()
-        self._off_grid_bytes = 0
+        self._off_grid = LinearCache(_OFF_GRID_BYTES)
 
     def site_of(self, layer: int, name: MatrixName) -> int | None:
         """The number of the site that decides about a matrix; None where the pattern leaves it dense."""
@@ -89,7 +91,13 @@ class PreparedWeights:
         if level is not None:
             tensors = self._layers[layer]
             return PreparedLinear(tensors[f"{name}.weight"][level], tensors[f"{name}.bias"][level])
-        return self._made_now(layer, name, site, kept)
+        return self._off_grid.get(layer, name, kept, lambda: self._made_now(layer, name, site, kept))
+
+    def norm(self, layer: int, name: NormName) -> PreparedNorm:
+        """A LayerNorm of a layer."""
+        own = self.encoder.layers[layer]
+        norm = own.attention_norm if name == "attention" else own.ffn_norm
+        return PreparedNorm(torch.from_numpy(norm.gamma), torch.from_numpy(norm.beta), self.encoder.shape.epsilon)
 
     def apply(self, candidate: Candidate) -> Encoder:
         """The pruned encoder that the candidate is scored as."""
@@ -106,20 +114,11 @@ class PreparedWeights:
         return make_encoder(self.encoder.shape, layers)
 
     def _made_now(self, layer: int, name: MatrixName, site: int, kept: int) -> PreparedLinear:
-        key = (layer, name, kept)
-        if key in self._off_grid:
-            self._off_grid.move_to_end(key)
-            return self._off_grid[key]
         rank = self._layers[layer][_rank_name(self.sites[site])].numpy()
         mask = expand_units(rank < kept, self.sites[site], self.encoder.shape, self.pattern)[name]
         moments = self._rows.moments(layer).of(name) if self.recipe.compensate else None
         made = _fit(self.encoder.layers[layer].matrix(name), mask, moments, None)
-        prepared = PreparedLinear(torch.from_numpy(made.weight), torch.from_numpy(made.bias))
-        self._off_grid[key] = prepared
-        self._off_grid_bytes += prepared.weight.nbytes
-        while self._off_grid_bytes > _OFF_GRID_BYTES and len(self._off_grid) > 1:
-            self._off_grid_bytes -= self._off_grid.popitem(last=False)[1].weight.nbytes
-        return prepared
+        return PreparedLinear(torch.from_numpy(made.weight), torch.from_numpy(made.bias))
 
 
 def prepare_weights(

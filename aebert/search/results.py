@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from aebert.atomic import write_text
+from aebert.atomic import write_json
 from aebert.output_directory import replaced_directory
 from aebert.search.candidates import Candidate
 from aebert.search.choice import Ranked
@@ -45,7 +44,7 @@ def write_results(run: RunDirectory, front: Sequence[Ranked], best: Ranked, writ
             name = f"{number:02}"
             writer.write(item.trial.trial.proposal.candidate, folder / name, scores_of(item))
             entries.append({"directory": name, "best": item == best, **describe(item)})
-        write_text(folder / FRONT_FILE, json.dumps(entries, indent=2) + "\n")
+        write_json(folder / FRONT_FILE, entries)
 
 
 def scores_of(item: Ranked) -> dict[str, float]:

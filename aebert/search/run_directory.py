@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from aebert.atomic import write_text
+from aebert.atomic import write_json
 from aebert.errors import AebertError
 
 RUN_FILE = "run.json"
@@ -56,7 +56,7 @@ def open_run(directory: Path, settings: Mapping[str, Setting], resume: bool) -> 
             raise AebertError(f"{directory}: exists and is not a search; choose another output folder")
         run = RunDirectory(directory, f"aebert-{uuid.uuid4().hex}")
         content = {"schema_version": _SCHEMA_VERSION, "study": run.study_name, "settings": dict(settings)}
-        write_text(path, json.dumps(content, indent=2) + "\n")
+        write_json(path, content)
         return run
     if not resume:
         raise AebertError(f"{directory}: holds a search already; use --resume to go on, or choose another folder")

@@ -18,15 +18,20 @@ from aebert.encoder import Encoder, EncoderLayer
 from aebert.errors import AebertError
 from aebert.models import load_encoder
 from aebert.models.host import HostModel, load_host_model
+from aebert.search.arithmetic import TorchArithmetic, find_device
 from aebert.search.calibration_rows import CHUNK_TOKENS, CalibrationRows, Chunk, first_tokens, open_rows, prepare_rows
 from aebert.search.candidates import Candidate, Grid, IntArray
+from aebert.search.cpu_kernels import find_kernels
 from aebert.search.evaluation import Pooling, Precision, default_precision, evaluate
+from aebert.search.placed_weights import PlacedWeights
 from aebert.search.prepared import PreparedWeights, Recipe, prepare_weights, weights_key
 from aebert.search.racing import Race, RaceResult
 from aebert.search.scores import Objective, RowResults, Score, Truth
+from aebert.search.tile_arithmetic import TileArithmetic
 from aebert.tasks import Task
 
 Track = Callable[[Sequence[EncoderLayer]], Iterable[EncoderLayer]]
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,14 @@ class ScorerSettings:
     """``objective`` None: ``kl`` where there is a head, else ``cosine``: of all scores they rank candidates most like
     fine-tuning does (docs/search_evaluation.md).
 
-    ``precision`` None: bf16 where the CPU multiplies in it (half the time, nearly the same ranking), else fp32; see
-    docs/search_evaluation.md.
+    ``precision`` None: fp32 with the CPU's kernels, bf16 (nearly the same ranking) where that is quicker; see
+    docs/search_evaluation.md. ``device`` as PyTorch names it (``cuda:0``); None: the CPU.
     """
 
     objective: Objective | None = None
     recipe: Recipe = field(default_factory=Recipe)
     precision: Precision | None = None
+    device: str | None = None
     chunk_tokens: int = CHUNK_TOKENS
     seed: int = 0
 
@@ -77,7 +83,12 @@ class Scorer:
         self._wants_logits = rows.dense_logits is not None
         self._wants_cosine = self.objective == "cosine" or not self._wants_logits
         self._pooling: Pooling = "all" if self._wants_cosine else "first"
-        self.precision: Precision = spec.settings.precision or default_precision()
+        device = find_device(spec.settings.device)
+        self.precision: Precision = spec.settings.precision or default_precision(device)
+        dtype = _DTYPES[self.precision]
+        self._by_kernels = dtype == torch.float32 and device.type == "cpu"
+        self._torch = TorchArithmetic(device, dtype)
+        self._placed = PlacedWeights(weights, device, dtype)
 
     @property
     def grid(self) -> Grid:
@@ -146,7 +157,11 @@ class Scorer:
                 cosine = functional.cosine_similarity(states.with_values(output).mean_pooled(), dense)
             results[candidate] = RowResults(logits, cosine)
 
-        evaluate(self._weights, kept, states, self._pooling, self.precision, take)
+        kernels = find_kernels() if self._by_kernels else None
+        if kernels is not None:
+            evaluate(self._weights, kept, states, self._pooling, TileArithmetic(kernels), take)
+        else:
+            evaluate(self._placed, kept, states, self._pooling, self._torch, take)
         return [results[candidate] for candidate in range(len(kept))]
 
     def _kept(self, candidates: Sequence[Candidate]) -> IntArray:
@@ -179,6 +194,7 @@ def prepare_scorer(
     call left in the directory is used again where it fits; several grids and patterns share a directory.
     """
     settings = settings or ScorerSettings()
+    find_device(settings.device)  # refused before anything is prepared
     rows = prepare_rows(
         host, encoder, texts, labels, directory, chunk_tokens=settings.chunk_tokens, seed=settings.seed, track=track
     )

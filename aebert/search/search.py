@@ -88,7 +88,9 @@ class Search:
             size = min(self._settings.batch, self._settings.candidates - number * self._settings.batch)
             self._complete_round(number, size)
             self._evaluate(number, report)
-            self._measure()
+            # Where there is a next round already, this one was measured before that was proposed.
+            if not self._in_round(number + 1):
+                self._measure()
         return self.result()
 
     def result(self) -> SearchResult:

@@ -8,17 +8,15 @@ it, in which the levels of a site move together and in proportion to their measu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from aebert.pruning.patterns import Float64Array
-from aebert.search.candidates import Candidate, Grid, IntArray
+from aebert.search.candidates import Grid, IntArray
 from aebert.search.scorer import Scorer
+from aebert.search.sensitivity_jobs import MEASURED_LEVELS, MEASURED_ROWS, SensitivityPass
 
-MEASURED_LEVELS = 8
-MEASURED_ROWS = 64
 # Levels of a site this far apart (in ratio) change almost independently of each other.
 _LEVEL_CORRELATION = 0.25
 _NOISE_SHARES = np.geomspace(1e-4, 1e3, 15)
@@ -76,47 +74,14 @@ class Surrogate:
         return Surrogate(self.grid, table, self.dense_value - offset)
 
 
-def measure_surrogate(
-    scorer: Scorer,
-    rows: int = MEASURED_ROWS,
-    levels: int = MEASURED_LEVELS,
-    track: Callable[[Sequence[Sequence[Candidate]]], Iterable[Sequence[Candidate]]] = iter,
-) -> Surrogate:
+def measure_surrogate(scorer: Scorer, rows: int = MEASURED_ROWS, levels: int = MEASURED_LEVELS) -> Surrogate:
     """Score every site at ``levels`` levels with all others dense, on about ``rows`` rows; others by interpolation.
 
-    ``track`` may show progress over the layers' parts of the work.
+    All in this process; ``surrogate_file.measured_surrogate`` shares it among workers, with the same result.
     """
-    grid = scorer.grid
-    measured = measured_levels(grid, levels)
-    of_layer = [[i for i, site in enumerate(grid.sites) if site.layer == layer] for layer in range(grid.shape.layers)]
-    parts = [one_site_candidates(grid, sites, measured) for sites in of_layer]
-    values = [score.value for part in track(parts) for score in scorer.score(part, rows)]
-    (dense,) = scorer.score(grid.candidates(grid.units[None]), rows)
-    table = surrogate_table(grid, measured, dense.value - np.array(values))
-    return Surrogate(grid, table, scorer.dense_score.value)
-
-
-def measured_levels(grid: Grid, levels: int) -> IntArray:
-    """At most ``levels`` levels besides dense, evenly spread, the last one among them."""
-    wanted = np.linspace(0, grid.levels - 1, min(levels, grid.levels - 1) + 1)[1:]
-    measured: IntArray = np.unique(np.floor(wanted + 0.5).astype(np.int64))
-    return measured
-
-
-def one_site_candidates(grid: Grid, sites: Sequence[int], levels: IntArray) -> list[Candidate]:
-    """Each of ``sites`` at each of ``levels``, all others dense; the level runs fastest."""
-    kept = np.repeat(grid.units[None], len(sites) * len(levels), axis=0)
-    rows = np.arange(len(kept)).reshape(len(sites), len(levels))
-    for own, site in zip(rows, sites, strict=True):
-        kept[own, site] = grid.counts[site, levels]
-    return grid.candidates(kept)
-
-
-def surrogate_table(grid: Grid, levels: IntArray, drops: Float64Array) -> Float64Array:
-    """[sites, grid levels] from the drops [sites * levels] at some levels (level 0: none), linear in between."""
-    known = np.concatenate([[0], levels])
-    measured = np.concatenate([np.zeros((len(grid.sites), 1)), drops.reshape(len(grid.sites), -1)], axis=1)
-    return np.stack([np.interp(np.arange(grid.levels), known, own) for own in measured])
+    measured = SensitivityPass(scorer.grid, rows, levels)
+    values = {job.number: [score.value for score in scorer.score(job.candidates, job.rows)] for job in measured.jobs}
+    return Surrogate(scorer.grid, measured.table(values), scorer.dense_score.value)
 
 
 @dataclass(frozen=True)

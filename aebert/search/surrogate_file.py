@@ -1,35 +1,48 @@
-"""The measured surrogate of a scorer, kept beside its prepared weights: a resumed search measures nothing twice."""
+"""The measured surrogate of a scorer, kept job by job beside its prepared weights: nothing is measured twice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
-from aebert.search.candidates import Candidate
+from aebert.progress import Progress, no_progress
+from aebert.search.executor import Executor
 from aebert.search.parts import make_key, open_part, part_is_whole, write_part
 from aebert.search.scorer import Scorer
-from aebert.search.sensitivity import MEASURED_LEVELS, MEASURED_ROWS, Surrogate, measure_surrogate
+from aebert.search.sensitivity import Surrogate
+from aebert.search.sensitivity_jobs import SensitivityPass
 
-Track = Callable[[Sequence[Sequence[Candidate]]], Iterable[Sequence[Candidate]]]
 
+def measured_surrogate(
+    scorer: Scorer, directory: Path, executor: Executor, progress: Progress = no_progress
+) -> Surrogate:
+    """``measure_surrogate`` of ``scorer``, shared among the workers of ``executor``.
 
-def measured_surrogate(scorer: Scorer, directory: Path, track: Track = iter) -> Surrogate:
-    """``measure_surrogate`` of ``scorer``, or what an earlier call left of it in ``directory``."""
-    spec = scorer.spec
+    Each job's scores are in ``directory`` as soon as they are there, for a call that comes after this one was stopped.
+    """
+    spec, measured = scorer.spec, SensitivityPass(scorer.grid)
     key = make_key(
         weights=spec.weights.name,
         rows=spec.rows_key,
-        settings=asdict(spec.settings),
-        granularity=spec.grid.granularity,
-        measured=[MEASURED_ROWS, MEASURED_LEVELS],
+        settings=asdict(replace(spec.settings, precision=scorer.precision)),
+        jobs=[[job.rows, [candidate.kept for candidate in job.candidates]] for job in measured.jobs],
     )
-    path = directory / f"surrogate-{key[:16]}.safetensors"
-    if not part_is_whole(path, key):
-        found = measure_surrogate(scorer, track=track)
-        tensors = {"table": torch.from_numpy(found.table), "dense": torch.tensor([found.dense_value]).double()}
-        write_part(path, key, tensors)
-    stored = open_part(path, key)
-    return Surrogate(spec.grid, stored["table"].numpy().copy(), float(stored["dense"][0]))
+    folder = directory / f"sensitivity-{key[:16]}"
+    files = {job.number: folder / f"job-{job.number:03}.safetensors" for job in measured.jobs}
+    values = {number: _read(path, key) for number, path in files.items() if part_is_whole(path, key)}
+    step, left = f"sensitivity {spec.grid.pattern}", [job for job in measured.jobs if job.number not in values]
+    progress(step, len(values), len(files))
+    for result in executor.run(left):
+        found = [score.value for score in result.scores]
+        write_part(files[result.number], key, {"values": torch.tensor(found, dtype=torch.float64)})
+        values[result.number] = found
+        progress(step, len(values), len(files))
+    return Surrogate(spec.grid, measured.table(values), scorer.dense_score.value)
+
+
+def _read(path: Path, key: str) -> Sequence[float]:
+    values: Sequence[float] = open_part(path, key)["values"].tolist()
+    return values
