@@ -35,12 +35,12 @@ typedef float Vector __attribute__((vector_size(4 * LANES)));
 typedef int32_t Indices __attribute__((vector_size(4 * LANES)));
 
 struct Free {
-    void operator()(Vector* memory) const { ::operator delete(memory, std::align_val_t(sizeof(Vector))); }
+  void operator()(Vector* memory) const { ::operator delete(memory, std::align_val_t(sizeof(Vector))); }
 };
 using Buffer = std::unique_ptr<Vector[], Free>;
 
 inline Buffer make_buffer(int64_t vectors) {
-    return Buffer(static_cast<Vector*>(::operator new(sizeof(Vector) * vectors, std::align_val_t(sizeof(Vector)))));
+  return Buffer(static_cast<Vector*>(::operator new(sizeof(Vector) * vectors, std::align_val_t(sizeof(Vector)))));
 }
 
 inline Vector all_lanes(float value) { return value - Vector{}; }
@@ -53,33 +53,33 @@ inline int64_t whole_groups(int64_t rows) { return (rows + GROUP - 1) / GROUP * 
 template <int ROWS, int OWN, class Start, class Inputs, class Value>
 __attribute__((always_inline)) inline void sum_products(int64_t first, int64_t last, Start start, Inputs inputs,
                                                         Value value, Vector* sums) {
-    Vector own[ROWS][OWN];
-    for (int row = 0; row < ROWS; ++row)
-        for (int i = 0; i < OWN; ++i) own[row][i] = start(row, i);
-    for (int64_t entry = first; entry < last; ++entry) {
-        const Vector* vectors = inputs(entry);
-        for (int i = 0; i < OWN; ++i) {
-            Vector vector = vectors[i];
-            KEEP_IN_REGISTER(vector);
-            for (int row = 0; row < ROWS; ++row) own[row][i] += vector * value(entry, row);
-        }
+  Vector own[ROWS][OWN];
+  for (int row = 0; row < ROWS; ++row)
+    for (int i = 0; i < OWN; ++i) own[row][i] = start(row, i);
+  for (int64_t entry = first; entry < last; ++entry) {
+    const Vector* vectors = inputs(entry);
+    for (int i = 0; i < OWN; ++i) {
+      Vector vector = vectors[i];
+      KEEP_IN_REGISTER(vector);
+      for (int row = 0; row < ROWS; ++row) own[row][i] += vector * value(entry, row);
     }
-    for (int row = 0; row < ROWS; ++row)
-        for (int i = 0; i < OWN; ++i) sums[row * VECTORS + i] = own[row][i];
+  }
+  for (int row = 0; row < ROWS; ++row)
+    for (int i = 0; i < OWN; ++i) sums[row * VECTORS + i] = own[row][i];
 }
 
 // ``work(number)`` for each number below ``threads``, at the same time. It must not throw.
 template <class Work>
 void in_threads(int64_t threads, Work work) {
-    std::vector<std::thread> others;
-    others.reserve(threads);
-    for (int64_t number = 1; number < threads; ++number) {
-        try {
-            others.emplace_back(work, number);
-        } catch (const std::system_error&) {
-            work(number);  // no more threads to be had
-        }
+  std::vector<std::thread> others;
+  others.reserve(threads);
+  for (int64_t number = 1; number < threads; ++number) {
+    try {
+      others.emplace_back(work, number);
+    } catch (const std::system_error&) {
+      work(number);  // no more threads to be had
     }
-    work(0);
-    for (std::thread& other : others) other.join();
+  }
+  work(0);
+  for (std::thread& other : others) other.join();
 }
