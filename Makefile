@@ -9,10 +9,13 @@ READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
 DOCS   := $(VENV)/.ready-docs
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# An open range would bring CUDA packages of several GB.
-TORCH  := torch==2.13.0
+# PyTorch by its exact version: an open range can bring CUDA packages of several GB. Where pip's own index has only CUDA
+# builds (Linux on x86-64), TORCH_INDEX is the address of PyTorch's index of CPU builds, or of another CUDA version.
+TORCH       ?= torch==2.13.0
+TORCH_INDEX ?=
 
 PYTEST_ARGS ?=
+CPP    := '*.cpp' '*.h' '*.hpp'
 
 export HF_HUB_OFFLINE := 1
 # "default" is make's own guess; one that the caller chose goes on to the commands.
@@ -29,19 +32,23 @@ demo: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# Warnings are errors (mkdocs.yml), and the site needs no network.
+# Warnings are errors (mkdocs.yml; --quiet would hide them from the count), and the site needs no network.
 docs: $(DOCS)
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@$(BIN)/python .ci/check_site.py site
 
 lint: $(DEV)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache >/dev/null || { $(BIN)/lint-imports --no-cache; exit 1; }
+	@if command -v clang-format >/dev/null; then git ls-files -z -- $(CPP) | xargs -0 clang-format --dry-run --Werror; \
+	  else echo "clang-format is not installed: the C++ was not looked at" >&2; fi
 
 format: $(DEV)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@! command -v clang-format >/dev/null || git ls-files -z -- $(CPP) | xargs -0 clang-format -i
 
 $(READY): pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' || \
@@ -52,13 +59,13 @@ $(READY): pyproject.toml setup.py
 	  { echo "make: no C++ compiler $(or $(CXX),g++); on Debian: apt-get install g++, or choose one with CXX=..." >&2; exit 2; }
 	@test -x $(BIN)/python || { echo "Making $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing PyTorch ..."
-	@$(PIP) $(TORCH)
+	@index=$$($(BIN)/python .ci/torch_index.py '$(TORCH_INDEX)') && $(PIP) $$index '$(TORCH)'
 	@echo "Installing aebert and what its demo and tests need ..."
 	@$(PIP) --editable '.[test]'
 	@touch $@
 
 $(DEV): $(READY)
-	@echo "Installing ruff and mypy ..."
+	@echo "Installing ruff, mypy and import-linter ..."
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 

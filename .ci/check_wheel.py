@@ -15,7 +15,7 @@ def main(environment: str) -> None:
     assert Path(commands.__file__ or "").is_relative_to(environment), f"not from the wheel: {commands.__file__}"
     for entry in commands.COMMANDS.values():
         importlib.import_module(entry.module)
-    boards = importlib.import_module("aebert.boards")
+    boards = importlib.import_module("aebert.design.board")
     for name in boards.board_names():
         boards.load_board(name)
     templates = [file for file in resources.files("codegen.templates").iterdir() if not file.name.startswith("_")]

@@ -29,73 +29,75 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aebert.boards import Board, board_names, load_board
-    from aebert.design.config import HardwareConfig
+    from aebert.design.board import Board, board_names, load_board
     from aebert.design.design import Design
-    from aebert.encoder import Encoder, EncoderShape
-    from aebert.errors import AebertError
-    from aebert.explore.explore import Exploration
-    from aebert.finetuning.finetune import finetune
+    from aebert.design.hardware_config import HardwareConfig
+    from aebert.explore.step import Exploration
+    from aebert.finetuning.step import finetune
+    from aebert.models.encoder import Encoder, EncoderShape
     from aebert.models.load import load_encoder
-    from aebert.prune_model import prune
-    from aebert.pruning.patterns import Pattern, parse_pattern
+    from aebert.numerics.quantised import QuantisedEncoder
     from aebert.pruning.prune import PrunedEncoder, prune_encoder
+    from aebert.pruning.step import prune
+    from aebert.pruning.subnet import Subnet, SubnetRecord, read_subnet, write_subnet
+    from aebert.pruning.zero_patterns import Pattern, parse_pattern
     from aebert.quantisation.quantise import quantise
-    from aebert.quantised import QuantisedEncoder
-    from aebert.search.search import Search, SearchResult, SearchSettings
-    from aebert.subnet import Subnet, SubnetRecord, read_subnet, write_subnet
+    from aebert.search.options import SearchOptions
+    from aebert.search.run.rounds import Search, SearchResult, SearchSettings
+    from aebert.support.errors import AebertError
     from aebert.tasks.load import load_task
     from aebert.tasks.task import TaskData
-    from codegen.generate import GeneratedProject, generate_project
-    from codegen.generate_from_folder import DesignChoice, choose_design, generate
+    from codegen.generate_project import GeneratedProject, generate_project
     from codegen.project import Project, load_project
+    from codegen.step import DesignChoice, choose_design, generate
     from host.measure import Measurement, measure
     from host.runtime import AcceleratedModel, load
-    from host.verify.folder import verify
     from host.verify.ladder import Verification
+    from host.verify.step import verify
 
 # Where each name lives. `codegen` and `host` stand above this package: nothing of them is imported before it is used.
 _HOMES = {
     "AcceleratedModel": "host.runtime",
-    "AebertError": "aebert.errors",
-    "Board": "aebert.boards",
+    "AebertError": "aebert.support.errors",
+    "Board": "aebert.design.board",
     "Design": "aebert.design.design",
-    "DesignChoice": "codegen.generate_from_folder",
-    "Encoder": "aebert.encoder",
-    "EncoderShape": "aebert.encoder",
-    "Exploration": "aebert.explore.explore",
-    "GeneratedProject": "codegen.generate",
-    "HardwareConfig": "aebert.design.config",
+    "DesignChoice": "codegen.step",
+    "Encoder": "aebert.models.encoder",
+    "EncoderShape": "aebert.models.encoder",
+    "Exploration": "aebert.explore.step",
+    "GeneratedProject": "codegen.generate_project",
+    "HardwareConfig": "aebert.design.hardware_config",
     "Measurement": "host.measure",
-    "Pattern": "aebert.pruning.patterns",
+    "Pattern": "aebert.pruning.zero_patterns",
     "Project": "codegen.project",
     "PrunedEncoder": "aebert.pruning.prune",
-    "QuantisedEncoder": "aebert.quantised",
-    "Search": "aebert.search.search",
-    "SearchResult": "aebert.search.search",
-    "SearchSettings": "aebert.search.search",
-    "Subnet": "aebert.subnet",
-    "SubnetRecord": "aebert.subnet",
+    "QuantisedEncoder": "aebert.numerics.quantised",
+    "Search": "aebert.search.run.rounds",
+    "SearchOptions": "aebert.search.options",
+    "SearchResult": "aebert.search.run.rounds",
+    "SearchSettings": "aebert.search.run.rounds",
+    "Subnet": "aebert.pruning.subnet",
+    "SubnetRecord": "aebert.pruning.subnet",
     "TaskData": "aebert.tasks.task",
     "Verification": "host.verify.ladder",
-    "board_names": "aebert.boards",
-    "choose_design": "codegen.generate_from_folder",
-    "finetune": "aebert.finetuning.finetune",
-    "generate": "codegen.generate_from_folder",
-    "generate_project": "codegen.generate",
+    "board_names": "aebert.design.board",
+    "choose_design": "codegen.step",
+    "finetune": "aebert.finetuning.step",
+    "generate": "codegen.step",
+    "generate_project": "codegen.generate_project",
     "load": "host.runtime",
-    "load_board": "aebert.boards",
+    "load_board": "aebert.design.board",
     "load_encoder": "aebert.models.load",
     "load_project": "codegen.project",
     "load_task": "aebert.tasks.load",
     "measure": "host.measure",
-    "parse_pattern": "aebert.pruning.patterns",
-    "prune": "aebert.prune_model",
+    "parse_pattern": "aebert.pruning.zero_patterns",
+    "prune": "aebert.pruning.step",
     "prune_encoder": "aebert.pruning.prune",
     "quantise": "aebert.quantisation.quantise",
-    "read_subnet": "aebert.subnet",
-    "verify": "host.verify.folder",
-    "write_subnet": "aebert.subnet",
+    "read_subnet": "aebert.pruning.subnet",
+    "verify": "host.verify.step",
+    "write_subnet": "aebert.pruning.subnet",
 }
 
 __all__ = [
@@ -115,6 +117,7 @@ __all__ = [
     "PrunedEncoder",
     "QuantisedEncoder",
     "Search",
+    "SearchOptions",
     "SearchResult",
     "SearchSettings",
     "Subnet",

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from aebert.atomic import write_text
-from aebert.boards import board_names, load_board
-from aebert.design.config import DSP_PACKING, HardwareConfig
-from aebert.encoder import EncoderShape
-from aebert.errors import AebertError
-from aebert.quantised import QuantisedEncoder
+from aebert.design.board import board_names, load_board
+from aebert.design.hardware_config import DSP_PACKING, HardwareConfig
+from aebert.models.encoder import EncoderShape
+from aebert.numerics.quantised import QuantisedEncoder
+from aebert.support.atomic_files import write_text
+from aebert.support.errors import AebertError
 from benchmarks.machine import machine_line
 from benchmarks.timed import bank_balanced
 from tests.support.closed_form import TimedKernel, board_memory, predicted_cycles

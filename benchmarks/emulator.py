@@ -16,18 +16,20 @@ from pathlib import Path
 
 import numpy as np
 
-from aebert.boards import load_board
-from aebert.design.config import HardwareConfig
+from aebert.design.board import load_board
 from aebert.design.design import Design
-from aebert.design.program import Awaits, Pass, PassKind, Program, build_program
-from aebert.encoder import MATRIX_NAMES, EncoderShape
-from aebert.quantised import QuantisedEncoder
+from aebert.design.hardware_config import HardwareConfig
+from aebert.design.kernel_records import PassKind
+from aebert.design.program import Awaits, Pass, Program, build_program
+from aebert.models.encoder import MATRIX_NAMES, EncoderShape
+from aebert.numerics.quantised import QuantisedEncoder
 from benchmarks.machine import machine_line
 from codegen.memory_image import LaunchCounts, build_memory_image
 from codegen.packing import index_words, pack_matrix
-from codegen.render import TOP, kernel_files
-from host.accelerator import Accelerator
-from host.emulator import EmulatorDevice
+from codegen.project_sources import read_sources
+from codegen.render import kernel_files
+from host.devices.accelerator import Accelerator
+from host.emulated.emulator import EmulatorDevice
 from tests.support.random_quantised import random_quantised_encoder, random_residual
 
 SIZE = 384
@@ -92,16 +94,18 @@ def _our_layer(directory: Path) -> float:
     end = Pass(PassKind.END, awaits=Awaits(requantise=SIZE * groups, layer_norm=SIZE * groups))
     program = replace(whole, passes=(load, replace(query, store=True), end))
     packed = pack_matrix(quantised.layers[0].query.weight, config.out_lanes, config.in_lanes)
-    counts = LaunchCounts(packed.tiles, len(index_words(packed, config)), len(packed.counts))
+    counts = LaunchCounts(packed.tiles, len(index_words(packed, config)))
     image = replace(build_memory_image(quantised, config), counts=counts)
-    ours = Accelerator(EmulatorDevice(directory, TOP), config, quantised, image)
+    ours = Accelerator(EmulatorDevice(read_sources(directory)), config, quantised, image)
     return SIZE * SIZE * TOKENS / _seconds_per_run(ours, program, quantised)
 
 
 def _our_encoder(directory: Path, shape: EncoderShape) -> tuple[float, float]:
     config = _kernel(directory, shape.hidden, shape.ffn)
     quantised = random_quantised_encoder(shape, seed=0)
-    ours = Accelerator(EmulatorDevice(directory, TOP), config, quantised, build_memory_image(quantised, config))
+    ours = Accelerator(
+        EmulatorDevice(read_sources(directory)), config, quantised, build_memory_image(quantised, config)
+    )
     seconds = _seconds_per_run(ours, ours.program([TOKENS]), quantised)
     weights = shape.layers * (4 * shape.hidden**2 + 2 * shape.hidden * shape.ffn)
     attention = shape.layers * 2 * TOKENS * shape.hidden

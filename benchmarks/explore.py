@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 import time
 
-from aebert.boards import load_board
+from aebert.design.board import load_board
 from aebert.design.workload import pattern_tiles
-from aebert.errors import AebertError
-from aebert.explore.explore import explore
-from aebert.explore.report import SOURCE, front_table
 from aebert.explore.shapes import NAMED_SHAPES
+from aebert.explore.step import explore
+from aebert.report.exploration import SOURCE, front_table
+from aebert.support.errors import AebertError
 from benchmarks.machine import machine_line
 
 LENGTHS = (128, 64, 32)

@@ -23,11 +23,11 @@ from pathlib import Path
 
 import torch
 
-from aebert.calibration import MAX_TOKENS, calibration_texts
 from aebert.finetuning import FinetuneSettings, finetune
-from aebert.models.host import load_host_model
+from aebert.models.calibration_text import MAX_TOKENS, calibration_texts
+from aebert.models.host_model import load_host_model
+from aebert.pruning.subnet import make_record, read_subnet, write_subnet
 from aebert.quantisation.quantise import quantise
-from aebert.subnet import make_record, read_subnet, write_subnet
 from aebert.tasks import compute_metrics, load_task, split_train
 from aebert.tasks.evaluation import evaluate
 from aebert.tasks.predict import fp32_run, integer_run, predict_logits

@@ -14,7 +14,7 @@ from typing import Literal
 
 from aebert.tasks import find_task
 
-Stage = Literal["dense", "scored", "finetuned", "integer"]
+Stage = Literal["dense", "scored", "finetuned", "integer", "peers"]
 STAGES: tuple[Stage, ...] = ("scored", "finetuned", "integer")
 
 

@@ -10,24 +10,25 @@ from pathlib import Path
 
 import numpy as np
 
-from aebert.encoder import Encoder
 from aebert.models import load_encoder
-from aebert.models.host import HostModel, load_host_model
+from aebert.models.encoder import Encoder
+from aebert.models.host_model import HostModel, load_host_model
 from aebert.pruning import parse_pattern, prune_encoder
-from aebert.pruning.counts import MatrixKey, layer_ratios, list_sites
 from aebert.pruning.saliency import site_scores
-from aebert.search.budget import make_budget, uniform_candidate
-from aebert.search.candidates import Grid
-from aebert.search.executor import Job, JobResult
-from aebert.search.prepared import Recipe
-from aebert.search.samplers import random_draw
-from aebert.search.scorer import Scorer, ScorerSettings, prepare_scorer
-from aebert.search.scores import Objective
-from aebert.search.search import Search, SearchSettings, aims_of
-from aebert.search.sensitivity import Surrogate, measure_surrogate
-from aebert.search.space import Goal, make_space
-from aebert.search.study import Study, sqlite_url
-from aebert.search.surrogate_sampler import SurrogateSampler
+from aebert.pruning.unit_counts import MatrixKey, layer_ratios, list_sites
+from aebert.search.run.rounds import Search, SearchSettings, aims_of
+from aebert.search.run.study import Study, sqlite_url
+from aebert.search.sampling.samplers import random_draw
+from aebert.search.sampling.sensitivity import Surrogate, measure_surrogate
+from aebert.search.sampling.surrogate_sampler import SurrogateSampler
+from aebert.search.scoring.prepared_weights import Recipe
+from aebert.search.scoring.scorer import Scorer, ScorerSettings, prepare_scorer
+from aebert.search.scoring.scores import Objective
+from aebert.search.space.budget import make_budget, uniform_candidate
+from aebert.search.space.grid import Grid
+from aebert.search.space.search_space import Goal, make_space
+from aebert.search.workers.executor import Job, JobResult
+from aebert.support.extensions import method_name
 from aebert.tasks import Split, TaskData, load_task, split_train
 
 # Candidates that a search really evaluates, and calibration rows that it does so on.
@@ -147,8 +148,8 @@ def searched(bench: Workbench, pattern: str, ratio: float, seed: int) -> Pruned:
         study.close()
     best, flat = found.ranked[0], found.history[0]
     scores = {"calibration": best.value, "uniform": flat.outcome.value, "dense": scorer.dense_score.value}
-    encoder = scorer.apply(best.trial.trial.proposal.candidate)
-    return Pruned(encoder, scorer.spec.settings.recipe.saliency, "least-squares", scores)
+    encoder = scorer.apply(best.candidate)
+    return Pruned(encoder, method_name(scorer.spec.settings.recipe.saliency), "least-squares", scores)
 
 
 def measured_surrogate(scorer: Scorer) -> Surrogate:
@@ -166,7 +167,7 @@ def uniform_compensated(bench: Workbench, pattern: str, ratio: float, seed: int)
     budget = make_budget(bench.encoder.shape, parse_pattern(pattern), ratio)
     scorer = open_scorer(bench, budget.grid, Recipe(), None)
     encoder = scorer.apply(uniform_candidate(budget))
-    return Pruned(encoder, scorer.spec.settings.recipe.saliency, "least-squares", {})
+    return Pruned(encoder, method_name(scorer.spec.settings.recipe.saliency), "least-squares", {})
 
 
 class InProcess:

@@ -21,25 +21,25 @@ from pathlib import Path
 import numpy as np
 
 from aebert.cli.demo import demo_model
-from aebert.encoder import MATRIX_NAMES
+from aebert.cost_model.measurer import Finalist
 from aebert.models import load_encoder
-from aebert.pruning.patterns import parse_pattern
+from aebert.models.encoder import MATRIX_NAMES
+from aebert.numerics.reference import run_encoder
+from aebert.pruning.candidate import Candidate
 from aebert.pruning.prune import prune_encoder
-from aebert.records import open_database
-from aebert.reference import run_encoder
-from aebert.search.candidates import Candidate
-from aebert.search.measurer import Finalist
-from aebert.subnet import make_record, read_subnet, write_subnet
+from aebert.pruning.subnet import make_record, read_subnet, write_subnet
+from aebert.pruning.zero_patterns import parse_pattern
+from aebert.records.database import open_database
 from benchmarks.machine import machine_line
-from codegen.generate_from_folder import generate
 from codegen.project import Project, load_project
+from codegen.step import generate
 from codegen.subnet_images import SubnetImages
+from host.devices.open import open_accelerator
 from host.farm.devices import farm_devices
 from host.farm.measurer import DeviceFarm, FarmSettings, farm_plan
 from host.farm.messages import Plan
 from host.farm.session import CHECKED_TOKENS
 from host.measure import measure_resident, random_residuals
-from host.open import open_accelerator
 
 PATTERN = "vector:4x1"
 BOARDS = {"tiny": "pynq-z2", "minilm": "u200"}
@@ -91,7 +91,7 @@ def _one_by_one(project: Project, plan: Plan, finalists: list[Finalist]) -> None
                 quantised, image = images.encode(encoder)
             with _timed("upload and read back", steps):
                 accelerator.load(quantised, image)
-            (residual,) = random_residuals(project, [min(CHECKED_TOKENS, *plan.lengths)])
+            (residual,) = random_residuals(quantised.shape, [min(CHECKED_TOKENS, *plan.lengths)])
             with _timed("emulator: checked launch", steps):
                 (output,) = accelerator.run([residual])
             with _timed("integer reference", steps):

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from aebert.boards import load_board
-from aebert.design.config import HardwareConfig
-from aebert.design.work import engine_steps, program_work
-from aebert.encoder import EncoderShape
-from aebert.quantised import QuantisedEncoder
-from aebert.reference import run_encoder
+from aebert.design.board import load_board
+from aebert.design.hardware_config import HardwareConfig
+from aebert.design.pass_work import engine_steps, program_work
+from aebert.models.encoder import EncoderShape
+from aebert.numerics.quantised import QuantisedEncoder
+from aebert.numerics.reference import run_encoder
 from benchmarks.machine import machine_line
 from benchmarks.timed import bank_balanced, timed_device
-from codegen.memory_image import build_memory_image, pack_encoder, tile_counts
-from host.accelerator import Accelerator
+from codegen.memory_image import build_memory_image
+from host.devices.accelerator import Accelerator
 from tests.support.random_quantised import random_quantised_encoder, random_residual
 
 BOARD = "u200"
@@ -83,8 +83,8 @@ def _measure(name: str, dense: QuantisedEncoder, directory: Path, lengths: list[
     device = timed_device(directory, config, load_board(BOARD), CLOCK_MHZ)
     for ratio in RATIOS:
         pruned = bank_balanced(dense, config, ratio, block=pattern.block)
-        tiles = tile_counts(pack_encoder(pruned, config))
-        accelerator = Accelerator(device, config, pruned, build_memory_image(pruned, config))
+        image = build_memory_image(pruned, config)
+        accelerator = Accelerator(device, config, pruned, image)
         for length in lengths:
             residual = random_residual(pruned.shape, length, seed=0)
             (output,) = accelerator.run([residual])
@@ -92,7 +92,7 @@ def _measure(name: str, dense: QuantisedEncoder, directory: Path, lengths: list[
                 raise SystemExit(f"{name}, ratio {ratio}: the emulator and the integer reference differ")
             result = device.result()
             cycles = result.checked_cycles()
-            useful = engine_steps(program_work(config, accelerator.program([length]), pruned.shape, tiles))
+            useful = engine_steps(program_work(config, accelerator.program([length]), pruned.shape, image.matrix_tiles))
             engine = result.process("engine")
             waits = (engine.idle + engine.starved + engine.stalled) / cycles
             print(

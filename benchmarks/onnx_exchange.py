@@ -21,17 +21,18 @@ import onnxruntime
 import torch
 from transformers import AutoModel
 
-from aebert.encoder import FloatArray
-from aebert.models.forward import encoder_forward
-from aebert.models.host import HostModel, TokenisedText, load_host_model
+from aebert.models.encoder import FloatArray
+from aebert.models.fp32_forward import encoder_forward
+from aebert.models.host_model import HostModel, load_host_model
+from aebert.models.text import TokenisedText
+from aebert.numerics.quantised import QuantisedEncoder
+from aebert.numerics.reference import from_residual, run_batch, to_residual
 from aebert.onnx_exchange.export_model import export_float, export_int8
 from aebert.onnx_exchange.huggingface import read_model
 from aebert.onnx_exchange.recognise import recognise
 from aebert.onnx_exchange.save import save_model
 from aebert.quantisation.error_report import relative_error, row_cosines
 from aebert.quantisation.quantise import quantise_with_scales
-from aebert.quantised import QuantisedEncoder
-from aebert.reference import from_residual, run_batch, to_residual
 from benchmarks.glue import minilm_directory
 from benchmarks.machine import machine_line
 from benchmarks.quantisation import sentences

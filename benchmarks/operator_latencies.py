@@ -1,4 +1,4 @@
-"""Operator latencies in real Vitis HLS reports, as used in aebert/timing/operators.py.
+"""Operator latencies in real Vitis HLS reports, as used in aebert/timing/operator_latencies.py.
 
     python -m benchmarks.operator_latencies --data FOLDER
 
@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from aebert.errors import AebertError
 from aebert.hls_reports.model import BindNode, CsynthReport, SynthesisSummary
 from aebert.hls_reports.parse import parse_report
+from aebert.support.errors import AebertError
 from benchmarks.machine import machine_line
 
 # <operator>_<left>[n]s_<right>[n]s_<result>_<stages>[_seq]_1: "n" is for unsigned.

@@ -1,4 +1,4 @@
-"""Prints where the figures of aebert/design/operators.py come from: operators in real Vitis HLS reports.
+"""Prints where the figures of aebert/design/operator_resources.py come from: operators in real Vitis HLS reports.
 
     python -m benchmarks.operator_resources --data FOLDER
 
@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student
 
-from aebert.design import operators as op
-from aebert.errors import AebertError
+from aebert.design import operator_resources as op
 from aebert.hls_reports.model import CsynthReport, KernelUtilization
 from aebert.hls_reports.parse import parse_report
+from aebert.support.errors import AebertError
 from benchmarks.machine import machine_line
 
 SECTIONS = ("Expression", "Multiplexer", "FIFO", "Instance")

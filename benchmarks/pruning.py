@@ -1,4 +1,4 @@
-"""Pruned MiniLM-L6 against the dense model, without fine-tuning, next to the prototype's figures of DESIGN section 9.
+"""Pruned MiniLM-L6 against the dense model, without fine-tuning, beside the experiment that came before this pruner.
 
 Calibration: sentence1 of MRPC train rows 0-255. Test: sentence2 of rows 1000-1255. At most 128 tokens, mean-pooled,
 mean cosine to the dense model's embeddings. Ratio 0.5 in every matrix that the pattern prunes.
@@ -18,18 +18,19 @@ from pathlib import Path
 
 import torch
 
-from aebert.encoder import MATRIX_NAMES, Encoder
 from aebert.models import load_encoder
-from aebert.models.forward import encoder_forward
-from aebert.models.host import load_host_model
-from aebert.models.packed import PackedStates
+from aebert.models.encoder import MATRIX_NAMES, Encoder
+from aebert.models.fp32_forward import encoder_forward
+from aebert.models.host_model import load_host_model
+from aebert.models.packed_sequences import PackedStates
+from aebert.models.pooling import pool_packed
 from aebert.pruning import parse_pattern, prune_encoder
-from aebert.pruning.counts import MatrixKey, list_sites
-from aebert.pruning.moments import iterate_moments
-from aebert.pruning.patterns import Pattern, Structured
+from aebert.pruning.input_moments import iterate_moments
 from aebert.pruning.refine import refine_encoder
 from aebert.pruning.saliency import Saliency
-from aebert.subnet import zero_counts
+from aebert.pruning.subnet import zero_counts
+from aebert.pruning.unit_counts import MatrixKey, list_sites
+from aebert.pruning.zero_patterns import Pattern, Structured
 
 # Magnitude, activation-aware, + least squares; None where the table has no figure.
 COLUMNS: tuple[tuple[Saliency, bool], ...] = (("magnitude", False), ("activation", False), ("activation", True))
@@ -89,10 +90,10 @@ def main() -> None:
     encoder, host = load_encoder(directory), load_host_model(directory)
     calibration = host.embed_texts(host.tokenise([row[1] for row in cells[:256]]))
     test = host.embed_texts(host.tokenise([row[2] for row in cells[1000:1256]]))
-    dense = encoder_forward(encoder, test).mean_pooled()
+    dense = pool_packed(encoder_forward(encoder, test), ("mean",))
 
     def cosine(pruned: Encoder, states: PackedStates = test) -> float:
-        pooled = encoder_forward(pruned, states).mean_pooled()
+        pooled = pool_packed(encoder_forward(pruned, states), ("mean",))
         return float(torch.nn.functional.cosine_similarity(dense, pooled).mean())
 
     print(machine())

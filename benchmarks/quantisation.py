@@ -16,13 +16,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from aebert.encoder import Encoder, Linear
 from aebert.models import load_encoder, make_encoder
-from aebert.models.host import load_host_model
-from aebert.models.packed import PackedStates
-from aebert.quantisation.config import QuantisationConfig
+from aebert.models.encoder import Encoder, Linear
+from aebert.models.host_model import load_host_model
+from aebert.models.packed_sequences import PackedStates
 from aebert.quantisation.error_report import EncoderError, LayerBlame, attribute_error, measure_error
 from aebert.quantisation.quantise import QuantisationResult, quantise_with_scales, take_tokens
+from aebert.quantisation.quantiser_options import QuantisationConfig
 from aebert.quantisation.tolerance import check_tolerance
 from benchmarks.machine import machine_line
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from aebert.cost_model.calibration_report import assumed_note, error_lines
-from aebert.cost_model.fit import fit
+from aebert.cost_model.fitted_quantities import COSIM_CYCLES, QUANTITIES, RESOURCES, ROUTED_TERMS, routed
 from aebert.cost_model.leave_one_out import leave_one_out
 from aebert.cost_model.observations import Observations
-from aebert.cost_model.quantities import COSIM_CYCLES, QUANTITIES, RESOURCES, routed
-from aebert.errors import AebertError
+from aebert.cost_model.robust_fit import fit
+from aebert.cost_model.spread import COVERAGE
 from aebert.hls_reports import Report, parse_report
 from aebert.hls_reports.model import (
     CosimReport,
@@ -26,17 +26,28 @@ from aebert.hls_reports.model import (
     SynthesisSummary,
     UtilizationReport,
 )
+from aebert.report.cost_model_fit import assumed_note, error_lines
+from aebert.support.errors import AebertError
+
+LARGE_LUTS = 5000  # below, constant parts that Vivado removes decide
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An estimate and what came of it. ``design``: the function, whatever made it; ``flow``: what made it."""
+    """An estimate and what came of it. ``design``: the function, whatever made it; ``flow``: what made it; ``lut``: of
+    the whole kernel by csynth (0 where only cycles are compared)."""
 
     design: str
     flow: str
     tool: str | None
-    estimate: float
+    estimates: tuple[float, ...]
     found: float
+    lut: float = field(default=0.0, compare=False)
+
+    @property
+    def estimate(self) -> float:
+        """The first: what csynth itself says of the quantity."""
+        return self.estimates[0]
 
 
 def cosim_pairs(root: Path) -> list[Pair]:
@@ -54,7 +65,7 @@ def _cosim_files(root: Path) -> Iterator[Pair]:
         if found is not None:
             repository, design, flow = _place(root, path, report.source.top or path.stem)
             cycles, tool = found
-            yield Pair(f"{repository} {design}", flow, tool, cycles, float(report.measured.latency_max))
+            yield Pair(f"{repository} {design}", flow, tool, (cycles, 1.0), float(report.measured.latency_max))
 
 
 def _synthesised_cycles(cosim: Path, top: str) -> tuple[float, str | None] | None:
@@ -109,18 +120,50 @@ def _cosim_tables(root: Path) -> Iterator[Pair]:
             if row.origin == "cosim" and row.status == "Pass" and row.cycles and estimate:
                 kernel, _, flow = row.design.partition(" ")
                 name = "streamhls" if flow.startswith("Opt") else flow.lower()
-                yield Pair(f"Stream-HLS {_kernel(kernel)}", name, "2023.2", float(estimate), float(row.cycles))
+                yield Pair(f"Stream-HLS {_kernel(kernel)}", name, "2023.2", (float(estimate), 1.0), float(row.cycles))
 
 
-def resource_pairs(root: Path) -> dict[str, list[Pair]]:
-    """csynth's resources and those of the routed (else placed) kernel or design, by resource."""
+def resource_pairs(root: Path, schedules: Path | None) -> dict[str, list[Pair]]:
+    """csynth's resources and those of the routed (else placed) kernel or design, by resource. ``schedules``: a folder
+    with implementation.tsv."""
     found: dict[str, list[Pair]] = {name: [] for name in RESOURCES}
-    for design, flow, tool, estimate, built in _built_designs(root):
+    built_designs = [*_built_designs(root), *(() if schedules is None else _implementations(schedules))]
+    for design, flow, tool, estimate, built in built_designs:
         for name in RESOURCES:
-            before, after = getattr(estimate, name), getattr(built, name)
-            if before and after:
-                found[name].append(Pair(design, flow, tool, float(before), float(after)))
-    return found
+            before, after = [getattr(estimate, term) for term in ROUTED_TERMS[name]], getattr(built, name)
+            if all(before) and after:
+                estimates = tuple(map(float, before))
+                found[name].append(Pair(design, flow, tool, estimates, float(after), float(estimate.lut or 0)))
+    return {name: list(dict.fromkeys(pairs)) for name, pairs in found.items()}
+
+
+def _implementations(folder: Path) -> Iterator[_Built]:
+    """Rows of implementation.tsv with both counts. Kernels of one repository that share a name are told apart by their
+    folder (Prometheus calls all of its kernels kernel_nlp); strategies and solutions of one kernel are one design."""
+    with (folder / "implementation.tsv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
+    for row in rows:
+        if not (row["csynth_LUT"] and row["postimpl_LUT"]):
+            continue
+        tiles = 2 if row["source"] == "v++ link" else 1  # RAMB36 there
+        kernel = re.search(r"bitstream/(\w+?)_\dSLR/", row["path"])
+        design = f"{row['repo']} {kernel[1] if kernel else row['top']}"
+        tool = re.search(r"\d{4}\.\d", row["tool_version"])
+        yield (
+            design,
+            row["source"],
+            tool[0] if tool else None,
+            _counts(row, "csynth", 1),
+            _counts(row, "postimpl", tiles),
+        )
+
+
+def _counts(row: Mapping[str, str], prefix: str, tiles: int) -> HlsResources:
+    lut, ff, dsp, bram, uram = (float(row[f"{prefix}_{name}"] or 0) for name in ("LUT", "FF", "DSP", "BRAM", "URAM"))
+    return HlsResources(int(lut), int(ff), int(dsp), int(bram * tiles), int(uram))
+
+
+_Built = tuple[str, str, "str | None", HlsResources, HlsResources]
 
 
 def _built_designs(root: Path) -> Iterator[tuple[str, str, str | None, HlsResources, HlsResources]]:
@@ -166,8 +209,7 @@ def _parse(path: Path) -> Report | None:
 
 
 def observations(pairs: list[Pair], terms: tuple[str, ...], levels: Mapping[str, float]) -> Observations:
-    """A second term is a constant of 1."""
-    amounts = np.array([(pair.estimate, 1.0)[: len(terms)] for pair in pairs], np.float64)
+    amounts = np.array([pair.estimates[: len(terms)] for pair in pairs], np.float64)
     groups = {
         "tool": tuple(pair.tool for pair in pairs),
         "design": tuple(pair.design for pair in pairs),
@@ -176,15 +218,30 @@ def observations(pairs: list[Pair], terms: tuple[str, ...], levels: Mapping[str,
     return Observations(terms, amounts, found, {name: groups[name] for name in levels if name in groups})
 
 
-def report_tables(root: Path) -> Iterator[str]:
+def report_tables(root: Path, schedules: Path | None) -> Iterator[str]:
     """Leave-one-design-out errors of csynth -> cosim and csynth -> routed, beside csynth taken at its word."""
     pairs = cosim_pairs(root)
     yield from _table(COSIM_CYCLES, pairs)
-    for name, found in resource_pairs(root).items():
+    for name, found in resource_pairs(root, schedules).items():
         if len(found) >= 2:
             yield from _table(routed(name), found)
+            yield _spread_line(routed(name), [pair for pair in found if pair.lut > LARGE_LUTS])
         else:
             yield f"{routed(name)}: {len(found)} pairs, too few for a fit"
+
+
+def _spread_line(name: str, pairs: list[Pair]) -> str:
+    """What aebert.cost_model.uncertainty.ROUTED takes: the factor that nine of ten large kernels lie within, each
+    predicted by a fit to the other designs' large kernels."""
+    quantity = QUANTITIES[name]
+    held_out = leave_one_out(observations(pairs, quantity.terms, quantity.prior.levels), quantity.prior, "design")
+    factors = np.exp(np.sort(np.abs(held_out.residuals)))
+    factor = float(factors[int(np.ceil(COVERAGE * len(factors))) - 1])
+    designs = len({pair.design for pair in pairs})
+    return (
+        f"  over {LARGE_LUTS} LUTs: {len(pairs)} kernels of {designs} designs, median error "
+        f"{np.median(held_out.errors):.1%}; nine of ten within a factor of {factor:.2f}, all within {factors[-1]:.2f}"
+    )
 
 
 def _table(name: str, pairs: list[Pair]) -> Iterator[str]:

@@ -36,7 +36,7 @@ def main() -> None:
                 [sys.executable, "-m", "aebert.cli", "report", str(what), "-o", str(folder / f"{name}.html")],
                 check=True,
             )
-        with open_browser(executable, folder / "profile") as page:
+        with open_browser(executable) as page:
             _take(page, folder, given.out)
 
 

@@ -23,23 +23,25 @@ import numpy as np
 import torch
 from scipy.stats import kendalltau
 
-from aebert.encoder import Encoder
 from aebert.finetuning import FinetuneSettings, finetune
 from aebert.models import load_encoder
-from aebert.models.host import load_host_model
+from aebert.models.encoder import Encoder
+from aebert.models.host_model import load_host_model
 from aebert.pruning import parse_pattern
+from aebert.pruning.candidate import Candidate
 from aebert.pruning.saliency import SALIENCIES
-from aebert.search.budget import make_budget, uniform_candidate
-from aebert.search.candidates import GRANULARITIES, Candidate
-from aebert.search.prepared import Recipe
-from aebert.search.scorer import Scorer, ScorerSettings, prepare_scorer
-from aebert.search.scores import OBJECTIVES, Score
-from aebert.subnet import make_record, write_subnet
+from aebert.pruning.subnet import make_record, write_subnet
+from aebert.search.scoring.prepared_weights import Recipe
+from aebert.search.scoring.scorer import Scorer, ScorerSettings, prepare_scorer
+from aebert.search.scoring.scores import OBJECTIVES, Score
+from aebert.search.space.budget import make_budget, uniform_candidate
+from aebert.search.space.grid import GRANULARITIES
+from aebert.support.extensions import method_name
 from aebert.tasks import Example, Task, TaskData, load_task, split_train
 from benchmarks.machine import machine_line
 
-RECIPES = [Recipe(saliency, compensate) for compensate in (False, True) for saliency in SALIENCIES]
-TUNED_RECIPE = Recipe("activation", True)
+RECIPES = [Recipe(saliency, compensate, gradual=False) for compensate in (False, True) for saliency in SALIENCIES]
+TUNED_RECIPE = Recipe("activation", compensate=True, gradual=False)
 ERROR_OF_TAU_RUNS = 2000
 
 
@@ -90,7 +92,8 @@ def tuned_metric(model: Path, scorer: Scorer, candidate: Candidate, rows: Rows, 
     encoder = scorer.apply(candidate)
     recipe = scorer.spec.settings.recipe
     compensation = "least-squares" if recipe.compensate else "none"
-    record = make_record(encoder, load_encoder(model).digest, candidate.pattern, recipe.saliency, compensation, 0, {})
+    digest, saliency = load_encoder(model).digest, method_name(recipe.saliency)
+    record = make_record(encoder, digest, candidate.pattern, saliency, compensation, 0, {})
     with tempfile.TemporaryDirectory() as scratch:
         pruned, tuned = Path(scratch) / "pruned", Path(scratch) / "tuned"
         write_subnet(model, pruned, encoder, record)

@@ -29,19 +29,21 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from aebert.calibration import MAX_TOKENS, Text
-from aebert.encoder import Encoder
 from aebert.models import load_encoder
-from aebert.models.host import HostModel, load_host_model
+from aebert.models.calibration_text import MAX_TOKENS
+from aebert.models.encoder import Encoder
+from aebert.models.host_model import HostModel, load_host_model
+from aebert.models.text import Text
 from aebert.pruning import parse_pattern, prune_encoder
-from aebert.pruning.moments import LayerMoments, iterate_moments
-from aebert.search.budget import make_budget
-from aebert.search.candidates import Candidate, Granularity
-from aebert.search.evaluation import PRECISIONS, Precision
-from aebert.search.prepared import Recipe
-from aebert.search.scorer import Scorer, ScorerSettings, ScorerSpec, prepare_scorer
-from aebert.search.scores import Objective, Score
-from aebert.search.sensitivity import measure_surrogate, rank_correlation
+from aebert.pruning.candidate import Candidate
+from aebert.pruning.input_moments import LayerMoments, iterate_moments
+from aebert.search.sampling.sensitivity import measure_surrogate, rank_correlation
+from aebert.search.scoring.prepared_weights import Recipe
+from aebert.search.scoring.scorer import Scorer, ScorerSettings, ScorerSpec, prepare_scorer
+from aebert.search.scoring.scores import Objective, Score
+from aebert.search.scoring.shared_evaluation import PRECISIONS, Precision
+from aebert.search.space.budget import make_budget
+from aebert.search.space.grid import Granularity
 from aebert.tasks import Task, load_task, split_train
 from benchmarks.machine import machine_line
 
@@ -68,7 +70,7 @@ class Bench:
     def scorer(self, pattern: str, compensate: bool, granularity: Granularity = "matrix") -> Scorer:
         grid = make_budget(self.encoder.shape, parse_pattern(pattern), RATIO, granularity).grid
         objective: Objective = "cosine" if self.labels is None else "loss"
-        settings = ScorerSettings(objective=objective, recipe=Recipe("activation", compensate))
+        settings = ScorerSettings(objective=objective, recipe=Recipe("activation", compensate, gradual=False))
         return prepare_scorer(self.host, self.encoder, self.texts, self.labels, self.task, grid, self.folder, settings)
 
     def in_precision(self, scorer: Scorer, precision: Precision) -> Scorer:

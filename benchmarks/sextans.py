@@ -11,9 +11,9 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
 
-from aebert.cost_model.fit import Fit, fit
 from aebert.cost_model.intervals import LEVELS, conformal_bound
 from aebert.cost_model.observations import Floats, Indices
+from aebert.cost_model.robust_fit import Fit, fit
 from benchmarks import sextans_structure as sextans
 from benchmarks.sextans_structure import BOARDS, COLUMNS, Board, Matrices, Split
 

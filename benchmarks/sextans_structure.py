@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aebert.cost_model.fit import Fit, Prior
 from aebert.cost_model.observations import Floats, Indices, Observations
+from aebert.cost_model.robust_fit import Fit, Prior
 
 WINDOW, BATCH_COLUMNS, ROWS_READ, RAW_DISTANCE = 4096, 8, 8, 10
 CLOCK_MHZ = 197.0  # sextans.xclbin.info of the U280 build; the U250's is not published

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from aebert.cost_model.fit import Fit, Prior, fit
 from aebert.cost_model.observations import Floats, Indices, Observations
+from aebert.cost_model.robust_fit import Fit, Prior, fit
 from benchmarks import sextans_structure as sextans
 from benchmarks.sextans import LearnedSchedule, folds, likely_power, run_features
 from benchmarks.sextans_structure import BOARDS, COLUMNS, Board, Matrices

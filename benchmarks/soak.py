@@ -22,13 +22,13 @@ from pathlib import Path
 
 import torch
 
-from aebert.errors import AebertError
+from aebert.design.kernel_streams import PORTS
+from aebert.support.errors import AebertError
 from codegen.project import Project, load_project
-from host.accelerator import Accelerator
-from host.board_process import Fault, FaultKind
-from host.device import PORTS
-from host.open import open_accelerator
-from host.pynq_emulator import find_emulated_board
+from host.devices.accelerator import Accelerator
+from host.devices.open import open_accelerator
+from host.emulated.board_process import Fault, FaultKind
+from host.emulated.pynq_emulator import find_emulated_board
 from host.runtime import AcceleratedModel
 
 BOARD = 0

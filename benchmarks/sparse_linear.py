@@ -19,10 +19,10 @@ import torch
 from torch.nn import functional
 
 from aebert.pruning import parse_pattern
-from aebert.pruning.patterns import Structured
-from aebert.search.cpu_kernels import find_kernels, kernel_problem
-from aebert.search.linear_cache import PreparedLinear
-from aebert.search.tile_arithmetic import TileArithmetic
+from aebert.pruning.zero_patterns import Structured
+from aebert.search.scoring.cpu_kernels import find_kernels, kernel_problem
+from aebert.search.scoring.linear_cache import PreparedLinear
+from aebert.search.scoring.tile_arithmetic import TileArithmetic
 from benchmarks.machine import machine_line
 
 SHAPES = ((384, 384), (1536, 384), (384, 1536), (768, 768), (3072, 768), (768, 3072))  # outputs, inputs

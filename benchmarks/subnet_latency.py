@@ -12,22 +12,22 @@ from pathlib import Path
 
 import numpy as np
 
-from aebert.boards import load_board
 from aebert.cost_model.half_layers import half_layers
 from aebert.cost_model.predictor import design_latency, launch_kind
-from aebert.cost_model.tiles import pattern_tile_model
-from aebert.design.config import HardwareConfig
+from aebert.cost_model.subnet_tiles import pattern_tile_model
+from aebert.design.board import load_board
 from aebert.design.design import Design
-from aebert.design.sizes import Floats, Ints
+from aebert.design.hardware_config import HardwareConfig
+from aebert.design.size_arrays import Floats, Ints
 from aebert.design.workload import count_tiles, pattern_tiles
-from aebert.encoder import MATRIX_NAMES, Encoder, EncoderShape
-from aebert.explore.explore import explore
 from aebert.explore.shapes import NAMED_SHAPES
+from aebert.explore.step import explore
 from aebert.models import load_encoder
-from aebert.pruning.counts import list_sites
+from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape
 from aebert.pruning.masks import expand_units
-from aebert.pruning.patterns import Pattern, parse_pattern
 from aebert.pruning.saliency import site_scores
+from aebert.pruning.unit_counts import list_sites
+from aebert.pruning.zero_patterns import Pattern, parse_pattern
 from benchmarks.machine import machine_line
 
 PATTERNS = ("vector:4x1", "block:4x16", "unstructured", "block:2x2", "head+neuron")

@@ -1,4 +1,4 @@
-"""What a launch takes outside of the kernel, from other kernels' runs on boards (aebert/cost_model/surroundings.py).
+"""What a launch takes outside of the kernel, from other kernels' runs on boards (aebert/cost_model/launch_overhead.py).
 
 python -m benchmarks.surroundings --data FOLDER    (the folder of hls_reports)
 """

@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from aebert.boards import Board
-from aebert.design.config import HardwareConfig
+from aebert.design.board import Board
 from aebert.design.design import Design
-from aebert.encoder import MATRIX_NAMES
-from aebert.quantised import QuantisedEncoder
-from aebert.timing.ports import port_timings
-from aebert.timing.schedules import estimated_schedules
+from aebert.design.hardware_config import HardwareConfig
+from aebert.models.encoder import MATRIX_NAMES
+from aebert.numerics.quantised import QuantisedEncoder
+from aebert.timing.loop_schedules import estimated_schedules
+from aebert.timing.memory_ports import port_timings
 from codegen.placement import place_compute_units, port_traffic
-from codegen.render import TOP, kernel_files
-from codegen.toolchains.timed import project_pragmas
-from host.timed_emulator import TimedEmulatorDevice
+from codegen.project_sources import read_sources
+from codegen.render import kernel_files
+from codegen.toolchains.timed import source_pragmas
+from host.emulated.timed_emulator import TimedEmulatorDevice
 
 
 def timed_device(directory: Path, config: HardwareConfig, board: Board, clock_mhz: float) -> TimedEmulatorDevice:
@@ -28,7 +29,8 @@ def timed_device(directory: Path, config: HardwareConfig, board: Board, clock_mh
         (directory / file).write_text(text)
     banks = dict(place_compute_units(config, board, 1)[0].banks)
     ports = port_timings(config, board, clock_mhz, banks, port_traffic(config))
-    return TimedEmulatorDevice(directory, TOP, estimated_schedules(config, project_pragmas(directory)), ports)
+    sources = read_sources(directory)
+    return TimedEmulatorDevice(sources, estimated_schedules(config, source_pragmas(sources)), ports)
 
 
 def bank_balanced(

@@ -8,49 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aebert.design.config import PARAMETER_BYTES, PASS_BYTES, HardwareConfig
-from aebert.design.program import Pass, PassKind, Program
-from aebert.encoder import MATRIX_NAMES, MatrixName
-from aebert.quantised import QuantisedEncoder, QuantisedLayerNorm, QuantisedLinear, Requantiser
-from codegen.packing import PackedMatrix, index_words, pack_matrix
+from aebert.design.hardware_config import HardwareConfig
+from aebert.design.kernel_records import PARAMETER_BYTES, PARAMETERS, PASS, PassKind
+from aebert.design.program import Pass, Program
+from aebert.models.encoder import MATRIX_NAMES, EncoderShape, MatrixName
+from aebert.numerics.quantised import QuantisedEncoder, QuantisedLayerNorm, QuantisedLinear, Requantiser
+from aebert.support.errors import AebertError
+from codegen.packing import index_words, pack_matrix, read_tile_counts
 
 Bytes = npt.NDArray[np.uint8]
-
-PARAMETER_DTYPE = np.dtype(
-    [
-        ("bias_or_gain", "<i4"),
-        ("offset", "<i4"),
-        ("multiplier", "<u2"),
-        ("second_multiplier", "<u2"),
-        ("shift", "u1"),
-        ("second_shift", "u1"),
-        ("padding", "<u2"),
-    ]
-)
-PASS_DTYPE = np.dtype(
-    [
-        ("kind", "<i2"),
-        ("flags", "<i2"),
-        ("first_group", "<i2"),
-        ("group_count", "<i2"),
-        ("length", "<i2"),
-        ("buffer", "<i2"),
-        ("outputs", "<i4"),
-        ("tiles", "<i4"),
-        ("source", "<i4"),
-        ("weight_base", "<i4"),
-        ("destination", "<i4"),
-        ("awaits", "<i4", 3),
-        ("scalars", "<u4", 3),
-        ("parameter_word", "<i4"),
-        ("reserved", "<i4"),
-    ]
-)
-assert PARAMETER_DTYPE.itemsize == PARAMETER_BYTES
-assert PASS_DTYPE.itemsize == PASS_BYTES
-
-FLAG_STORE = 1
-FLAG_UNSIGNED_OPERANDS = 2
 
 BlockKey = tuple[int, str, int]
 
@@ -61,46 +27,39 @@ class LaunchCounts:
 
     tile_count: int
     index_word_count: int
-    row_group_count: int
 
 
 @dataclass(frozen=True)
 class MemoryImage:
     """The buffers of one subnet, uint8 and in whole words, with the counts that a launch needs.
 
-    ``parameter_words`` maps (layer, pass name, head) to the first word of the pass's parameter block.
+    ``parameter_words`` maps (layer, pass name, head) to the first word of the pass's parameter block; ``tiles``
+    [layers][MATRIX_NAMES] are the stored tiles of every matrix.
     """
 
     weights: Bytes
     indices: Bytes
     parameters: Bytes
     parameter_words: Mapping[BlockKey, int]
+    tiles: tuple[tuple[int, ...], ...]
     counts: LaunchCounts
 
+    @property
+    def matrix_tiles(self) -> dict[tuple[int, MatrixName], int]:
+        """``tiles`` by layer and matrix."""
+        return {
+            (number, name): tiles
+            for number, layer in enumerate(self.tiles)
+            for name, tiles in zip(MATRIX_NAMES, layer, strict=True)
+        }
+
     def program_bytes(self, program: Program) -> Bytes:
-        """``program`` as the kernel reads it, [passes * 64]."""
-        table = np.zeros(len(program.passes), PASS_DTYPE)
-        for entry, step in zip(table, program.passes, strict=True):
-            _write_pass(entry, step, self.parameter_words.get(_block_key(step), 0))
+        """``program`` as the kernel reads it, [passes * PASS_BYTES]."""
+        table = np.zeros(len(program.passes), PASS.dtype)
+        for number, step in enumerate(program.passes):
+            values = step.fields(self.parameter_words.get(_block_key(step), 0))
+            table[number] = tuple(0 if field.always_zero else values[field.name] for field in PASS.fields)
         return table.view(np.uint8).reshape(-1)
-
-
-def pack_encoder(quantised: QuantisedEncoder, config: HardwareConfig) -> list[list[PackedMatrix]]:
-    """Every matrix in tiles, [layers][MATRIX_NAMES]. Raises AebertError when the design is too small."""
-    config.check_fits(quantised.shape)
-    return [
-        [pack_matrix(layer.matrix(name).weight, config.out_lanes, config.in_lanes) for name in MATRIX_NAMES]
-        for layer in quantised.layers
-    ]
-
-
-def tile_counts(packed: list[list[PackedMatrix]]) -> dict[tuple[int, MatrixName], int]:
-    """The stored tiles of each (layer, matrix) of a packed encoder."""
-    return {
-        (number, name): matrix.tiles
-        for number, layer in enumerate(packed)
-        for name, matrix in zip(MATRIX_NAMES, layer, strict=True)
-    }
 
 
 @dataclass(frozen=True)
@@ -110,18 +69,23 @@ class MatrixImage:
     weights: Bytes
     indices: Bytes
     tiles: int
-    row_groups: int
 
 
 def matrix_image(linear: QuantisedLinear, config: HardwareConfig) -> MatrixImage:
     """Raises AebertError when the matrix is not whole tiles."""
-    return _image_of(pack_matrix(linear.weight, config.out_lanes, config.in_lanes), config)
+    packed = pack_matrix(linear.weight, config.out_lanes, config.in_lanes)
+    return MatrixImage(
+        weights=packed.weights.reshape(-1).view(np.uint8),
+        indices=index_words(packed, config).reshape(-1),
+        tiles=packed.tiles,
+    )
 
 
 def build_memory_image(quantised: QuantisedEncoder, config: HardwareConfig) -> MemoryImage:
     """Packs every matrix and lays out every per-channel constant. Raises AebertError when the design is too small."""
-    packed = [matrix for layer in pack_encoder(quantised, config) for matrix in layer]
-    return join_images([_image_of(matrix, config) for matrix in packed], quantised, config)
+    config.check_fits(quantised.shape)
+    matrices = [matrix_image(layer.matrix(name), config) for layer in quantised.layers for name in MATRIX_NAMES]
+    return join_images(matrices, quantised, config)
 
 
 def join_images(matrices: Sequence[MatrixImage], quantised: QuantisedEncoder, config: HardwareConfig) -> MemoryImage:
@@ -131,26 +95,20 @@ def join_images(matrices: Sequence[MatrixImage], quantised: QuantisedEncoder, co
     """
     config.check_fits(quantised.shape)
     indices = np.concatenate([matrix.indices for matrix in matrices])
-    words, parameters = _parameter_blocks(quantised, config)
+    per_layer = len(MATRIX_NAMES)
     return MemoryImage(
         weights=_whole_words(np.concatenate([matrix.weights for matrix in matrices]), config),
         indices=indices,
-        parameters=parameters,
-        parameter_words=words,
+        parameters=_parameter_bytes(quantised, config),
+        parameter_words=_parameter_words(quantised.shape, config),
+        tiles=tuple(
+            tuple(matrix.tiles for matrix in matrices[first : first + per_layer])
+            for first in range(0, len(matrices), per_layer)
+        ),
         counts=LaunchCounts(
             tile_count=sum(matrix.tiles for matrix in matrices),
             index_word_count=len(indices) // config.word_bytes,
-            row_group_count=sum(matrix.row_groups for matrix in matrices),
         ),
-    )
-
-
-def _image_of(packed: PackedMatrix, config: HardwareConfig) -> MatrixImage:
-    return MatrixImage(
-        weights=packed.weights.reshape(-1).view(np.uint8),
-        indices=index_words(packed, config).reshape(-1),
-        tiles=packed.tiles,
-        row_groups=len(packed.counts),
     )
 
 
@@ -159,12 +117,17 @@ def stored_memory_image(
     indices: Bytes,
     parameters: Bytes,
     counts: LaunchCounts,
-    quantised: QuantisedEncoder,
+    shape: EncoderShape,
     config: HardwareConfig,
 ) -> MemoryImage:
-    """The image whose buffers were read from a project; only the place of each parameter block is worked out again."""
-    words, _ = _parameter_blocks(quantised, config)
-    return MemoryImage(weights, indices, parameters, words, counts)
+    """The image whose buffers were read from a project. The place of each parameter block follows from ``shape``, the
+    tiles of each matrix stand in the index stream. Raises AebertError for a stream that is not of such an encoder."""
+    tiles = read_tile_counts(indices, shape, config)
+    if sum(map(sum, tiles)) != counts.tile_count:
+        raise AebertError(
+            f"index stream: {sum(map(sum, tiles))} tiles, the manifest says {counts.tile_count}; generate again"
+        )
+    return MemoryImage(weights, indices, parameters, _parameter_words(shape, config), tiles, counts)
 
 
 def _whole_words(data: Bytes, config: HardwareConfig) -> Bytes:
@@ -173,26 +136,6 @@ def _whole_words(data: Bytes, config: HardwareConfig) -> Bytes:
 
 def _block_key(step: Pass) -> BlockKey:
     return step.layer, step.name, step.head
-
-
-def _write_pass(entry: np.void, step: Pass, parameter_word: int) -> None:
-    entry["kind"] = step.kind
-    entry["flags"] = FLAG_STORE * step.store | FLAG_UNSIGNED_OPERANDS * step.unsigned_operands
-    for field in (
-        "first_group",
-        "group_count",
-        "length",
-        "buffer",
-        "outputs",
-        "tiles",
-        "source",
-        "weight_base",
-        "destination",
-    ):
-        entry[field] = getattr(step, field)
-    entry["awaits"] = (step.awaits.requantise, step.awaits.softmax, step.awaits.layer_norm)
-    entry["scalars"] = step.scalars
-    entry["parameter_word"] = parameter_word
 
 
 def _matmul_block(linear: QuantisedLinear, second: Requantiser | None = None) -> npt.NDArray[np.void]:
@@ -212,7 +155,7 @@ def _norm_block(norm: QuantisedLayerNorm) -> npt.NDArray[np.void]:
 
 
 def _requantiser_block(requantiser: Requantiser) -> npt.NDArray[np.void]:
-    block = np.zeros(len(requantiser.multiplier), PARAMETER_DTYPE)
+    block = np.zeros(len(requantiser.multiplier), PARAMETERS.dtype)
     block["multiplier"] = requantiser.multiplier
     block["shift"] = requantiser.shift
     return block
@@ -238,15 +181,33 @@ def _blocks(quantised: QuantisedEncoder) -> Iterator[tuple[BlockKey, list[npt.ND
         yield (number, "ffn_out", -1), [_matmul_block(layer.ffn_out), _norm_block(layer.ffn_norm)]
 
 
-def _parameter_blocks(quantised: QuantisedEncoder, config: HardwareConfig) -> tuple[dict[BlockKey, int], Bytes]:
-    """The first word of each block, and all of them one after another, each beginning on a word."""
+def _block_channels(shape: EncoderShape) -> Iterator[tuple[BlockKey, list[int]]]:
+    """How many channels each piece of every block of `_blocks` holds."""
+    yield (-1, PassKind.LOAD.name.lower(), -1), [shape.hidden]
+    for number in range(shape.layers):
+        for name in ("query", "key", "value"):
+            yield (number, name, -1), [shape.hidden]
+        for head in range(shape.heads):
+            yield (number, PassKind.CONTEXT.name.lower(), head), [shape.head_size]
+        yield (number, "attention_output", -1), [shape.hidden, shape.hidden]
+        yield (number, "ffn_in", -1), [shape.ffn]
+        yield (number, "ffn_out", -1), [shape.hidden, shape.hidden]
+
+
+def _parameter_words(shape: EncoderShape, config: HardwareConfig) -> dict[BlockKey, int]:
+    """The first word of each block: they lie one after another, each piece beginning on a word."""
     first_word: dict[BlockKey, int] = {}
-    pieces: list[Bytes] = []
     position = 0
-    for key, blocks in _blocks(quantised):
-        first_word[key] = position // config.word_bytes
-        for block in blocks:
-            piece = _whole_words(block.view(np.uint8).reshape(-1), config)
-            pieces.append(piece)
-            position += len(piece)
-    return first_word, np.concatenate(pieces)
+    for key, channels in _block_channels(shape):
+        first_word[key] = position
+        position += sum(-(-count * PARAMETER_BYTES // config.word_bytes) for count in channels)
+    return first_word
+
+
+def _parameter_bytes(quantised: QuantisedEncoder, config: HardwareConfig) -> Bytes:
+    """All blocks as `_parameter_words` places them."""
+    pieces: list[Bytes] = []
+    for (key, blocks), (place, channels) in zip(_blocks(quantised), _block_channels(quantised.shape), strict=True):
+        assert (key, [len(block) for block in blocks]) == (place, channels)
+        pieces += [_whole_words(block.view(np.uint8).reshape(-1), config) for block in blocks]
+    return np.concatenate(pieces)

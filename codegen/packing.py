@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aebert.design.config import HardwareConfig
-from aebert.errors import AebertError
+from aebert.design.hardware_config import HardwareConfig
+from aebert.design.workload import matrix_sizes
+from aebert.models.encoder import MATRIX_NAMES, EncoderShape
+from aebert.support.errors import AebertError
 
 
 @dataclass(frozen=True)
@@ -89,3 +91,29 @@ def index_words(packed: PackedMatrix, config: HardwareConfig) -> npt.NDArray[np.
         pieces += [header.view(np.uint8)[None], block.reshape(-1, config.word_bytes)]
         first += total
     return np.concatenate(pieces)
+
+
+def read_tile_counts(
+    stream: npt.NDArray[np.uint8], shape: EncoderShape, config: HardwareConfig
+) -> tuple[tuple[int, ...], ...]:
+    """Tiles of every matrix, [layers][MATRIX_NAMES], from the headers of an encoder's whole index stream
+    (`index_words` of all its matrices). Raises AebertError when the stream is not of such an encoder."""
+    words = stream.reshape(-1, config.word_bytes)
+    per_word = config.word_bytes // (config.in_lanes * config.index_bytes)
+    position, layers = 0, []
+    for _ in range(shape.layers):
+        layer = []
+        for name in MATRIX_NAMES:
+            groups = matrix_sizes(shape, name)[0] // config.out_lanes
+            tiles = 0
+            for _ in range(0, groups, config.header_counts):
+                if position >= len(words):
+                    raise AebertError(f"index stream: ends within {name}; generate the project again")
+                chunk = int(words[position].view(np.dtype("<u2"))[0])
+                tiles += chunk
+                position += 1 - (-chunk // per_word)
+            layer.append(tiles)
+        layers.append(tuple(layer))
+    if position != len(words):
+        raise AebertError(f"index stream: {len(words)} words, {position} expected; generate the project again")
+    return tuple(layers)

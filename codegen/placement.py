@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aebert.boards import Board, MemoryBank
-from aebert.design.config import PARAMETER_BYTES, PASS_BYTES, HardwareConfig
-from aebert.errors import AebertError
-from codegen.render import MAX_LAYERS, TOP, ports, trip_counts
+from aebert.design.board import Board, MemoryBank
+from aebert.design.hardware_config import MAX_LAYERS, HardwareConfig
+from aebert.design.kernel_records import PARAMETER_BYTES, PASS_BYTES
+from aebert.support.errors import AebertError
+from codegen.manifest import TOP
+from codegen.render import ports, trip_counts
 
 # A compute unit is pinned to one SLR only if its array leaves room for the rest: UG949 (UltraFast methodology) asks for
 # no more than 70 to 80 % of a region's resources.
@@ -29,14 +31,14 @@ def port_traffic(config: HardwareConfig) -> dict[str, int]:
     trips = trip_counts(config)
     # Per layer: six matrices' outputs, the context's requantisation and two LayerNorms.
     channels = MAX_LAYERS * (8 * config.max_hidden + config.max_ffn)
-    vectors = trips.norm_vectors * config.words_per_vector
+    vectors = trips.norm_vectors // config.row_slices * config.words_per_vector
     return {
-        "program": trips.passes * PASS_BYTES // config.word_bytes,
+        "pass_table": trips.passes * PASS_BYTES // config.word_bytes,
         "weights": trips.weight_words,
         "indices": trips.index_words,
         "parameters": channels * PARAMETER_BYTES // config.word_bytes,
-        "input": vectors,
-        "output": vectors,
+        "embeddings": vectors,
+        "results": vectors,
     }
 
 

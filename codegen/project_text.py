@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 
-from aebert.boards import Board
-from aebert.design.config import HardwareConfig
-from aebert.errors import AebertError
-from codegen.golden import GOLDEN_VERSION
+from aebert.design.board import Board, check_names
+from aebert.design.hardware_config import HardwareConfig
+from aebert.support.errors import AebertError
+from codegen.block_design import plan_block_design
+from codegen.golden_vectors import GOLDEN_VERSION, ONE_LAYER_VECTOR
+from codegen.manifest import TOP
 from codegen.placement import place_compute_units
-from codegen.render import TEMPLATE_SUFFIX, TOP, ports, render_folder
+from codegen.register_map import register_table
+from codegen.render import TEMPLATE_SUFFIX, ports, render_folder
 from codegen.toolchains.emulator import FLAGS
 
 LINK_CONFIG = "link.cfg"
+BLOCK_DESIGN = "block_design.tcl"
+# 2 GHz is beyond every FPGA's clock network; below 1 MHz a clock wizard makes none.
+SLOWEST_CLOCK_MHZ, LARGEST_CLOCK_MHZ = 1.0, 2000.0
 # Vitis HLS compiles C++14 by default, and the kernel needs no more. Its C simulation uses the exact widths of ap_int.
 KERNEL_FLAGS = "-std=c++14 -DAEBERT_EXACT_WIDTHS"
-TESTBENCH_FLAGS = "-std=c++14"
+# Unoptimised, a golden vector takes minutes.
+TESTBENCH_FLAGS = "-std=c++14 -O2"
 _OPTIMISATION_PREFIXES = ("-O", "-march=")
 
 
-def project_files(config: HardwareConfig, board: Board, clock_mhz: float, compute_units: int) -> dict[str, str]:
-    """Relative name -> text, the same for the same arguments. ``link.cfg`` only where v++ links (``flow`` vitis).
+def project_files(
+    config: HardwareConfig,
+    board: Board,
+    clock_mhz: float,
+    compute_units: int,
+    depths: Mapping[str, int] | None = None,
+) -> dict[str, str]:
+    """Relative name -> text, the same for the same arguments. ``link.cfg`` only where v++ links (``flow`` vitis),
+    ``block_design.tcl`` only where Vivado does (``flow`` vivado).
+
+    ``depths``: words that co-simulation copies at each port, where they are known from the project's golden vectors.
 
     Raises AebertError for a clock or a number of compute units that is not positive, and for several compute units
-    where a block design holds the kernel.
+    where a block design holds the kernel; and for names of the board that scripts must not hold.
     """
-    if not clock_mhz > 0:
-        raise AebertError(f"clock: {clock_mhz} MHz, must be positive")
+    if not SLOWEST_CLOCK_MHZ <= clock_mhz <= LARGEST_CLOCK_MHZ:
+        raise AebertError(f"clock: {clock_mhz:g} MHz, give {SLOWEST_CLOCK_MHZ:g} to {LARGEST_CLOCK_MHZ:g}")
+    check_names(board)
     has_link = board.flow == "vitis"
     if not has_link and compute_units != 1:
         raise AebertError(f"compute units: {compute_units}, but {board.name} is built with Vivado; use 1")
     units = place_compute_units(config, board, compute_units)
+    kernel_ports = [replace(port, depth=(depths or {}).get(port.name, port.depth)) for port in ports(config)]
+    depth_flags = "".join(f" -D{port.macro}={port.depth}" for port in kernel_ports) if depths else ""
     values: dict[str, object] = {
         "top": TOP,
         "config": config,
@@ -38,7 +59,8 @@ def project_files(config: HardwareConfig, board: Board, clock_mhz: float, comput
         "clock_mhz": clock_mhz,
         "clock_ns": f"{1000 / clock_mhz:.3f}",
         "compute_units": units,
-        "ports": ports(config),
+        "ports": kernel_ports,
+        "register_table": register_table().splitlines(),
         "golden_version": GOLDEN_VERSION,
         "has_link": has_link,
         "package_target": "xo" if has_link else "ip",
@@ -47,13 +69,15 @@ def project_files(config: HardwareConfig, board: Board, clock_mhz: float, comput
         "kernel_sources": _sources("kernel"),
         "emulation_sources": _sources("emulation"),
         "testbench_sources": ["testbench.cpp", *_sources("emulation")],
-        "kernel_flags": KERNEL_FLAGS,
-        "testbench_flags": TESTBENCH_FLAGS,
+        "kernel_flags": KERNEL_FLAGS + depth_flags,
+        "testbench_flags": TESTBENCH_FLAGS + depth_flags,
+        "cosim_vector": ONE_LAYER_VECTOR,
         "base_flags": " ".join(flag for flag in FLAGS if not flag.startswith(_OPTIMISATION_PREFIXES)),
         "optimisation_flags": " ".join(flag for flag in FLAGS if flag.startswith(_OPTIMISATION_PREFIXES)),
     }
-    rendered = render_folder("project", values)
-    return {name: text for name, text in rendered.items() if has_link or name != LINK_CONFIG}
+    if not has_link:
+        values["block"] = plan_block_design(board, units[0], ports(config), clock_mhz)
+    return render_folder("project", values, skip=BLOCK_DESIGN if has_link else LINK_CONFIG)
 
 
 def _sources(folder: str) -> list[str]:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
 import jinja2
 
 from aebert.design.buffers import BoundBuffer
-from aebert.design.config import (
+from aebert.design.fifos import bind_fifos
+from aebert.design.hardware_config import (
     BURST_BYTES,
-    HELD_SCORES_SLACK,
+    MAX_LAYERS,
+    NEAR_GROUPS,
     OUTSTANDING_BURSTS,
-    PARAMETER_BYTES,
-    PASS_BYTES,
-    PORT_LATENCY_CYCLES,
     PROBABILITY_SLOTS,
-    SETTLE_ITERATIONS,
     HardwareConfig,
     operand_layout,
 )
-from aebert.numerics import exp_table, gelu_delta_table, inverse_sqrt_seed_table
+from aebert.design.kernel_records import PARAMETER_BYTES, PASS_BYTES
+from aebert.numerics.integers import activation_delta_table, exp_table, inverse_sqrt_seed_table
+from aebert.support.errors import AebertError
+from aebert.support.input_files import quoted
+from codegen.described_kernel import described
+from codegen.manifest import TOP
 
-TOP = "aebert_kernel"
 TEMPLATE_SUFFIX = ".j2"
 
 
@@ -32,8 +34,8 @@ def _load(name: str) -> str | None:
     return resource.read_text(encoding="utf-8") if resource.is_file() else None
 
 
-def environment() -> jinja2.Environment:
-    """Undefined names are errors, and the generated text is not HTML."""
+def environment(finalize: Callable[[object], object] | None = None) -> jinja2.Environment:
+    """Undefined names are errors, and the generated text is not HTML. ``finalize`` sees every value that is put in."""
     return jinja2.Environment(
         loader=jinja2.FunctionLoader(_load),
         undefined=jinja2.StrictUndefined,
@@ -44,23 +46,35 @@ def environment() -> jinja2.Environment:
         comment_start_string="[#--",
         comment_end_string="--#]",
         autoescape=False,
+        finalize=finalize,
     )
 
 
-def render_folder(folder: str, values: Mapping[str, object]) -> dict[str, str]:
-    """Every template of ``templates/<folder>``: file name without the suffix -> text."""
-    env = environment()
+def one_line(value: object) -> object:
+    """What a template puts into C++, Tcl or a configuration must not bring lines of its own."""
+    if isinstance(value, str) and not value.isprintable():
+        raise AebertError(f"generated text: {quoted(value)} holds a line break or another control character; rename it")
+    return value
+
+
+def render_folder(folder: str, values: Mapping[str, object], skip: str = "") -> dict[str, str]:
+    """Every template of ``templates/<folder>`` but that of ``skip``: file name without the suffix -> text."""
+    env = environment(one_line)
     names = sorted(item.name for item in files("codegen.templates").joinpath(folder).iterdir())
     return {
         name.removesuffix(TEMPLATE_SUFFIX): env.get_template(f"{folder}/{name}").render(values)
         for name in names
-        if name.endswith(TEMPLATE_SUFFIX)
+        if name.endswith(TEMPLATE_SUFFIX) and name != skip + TEMPLATE_SUFFIX
     }
 
 
 @dataclass(frozen=True)
 class Port:
-    """One AXI master port of the kernel. ``depth`` is for co-simulation, in words; ``burst`` in beats."""
+    """One AXI master port of the kernel. ``depth`` is for co-simulation, in words; ``burst`` in beats.
+
+    ``macro`` overrides the depth: co-simulation copies so many words in every transaction, whatever a launch uses, and
+    a project's own data are far less than the largest that the design can hold.
+    """
 
     name: str
     bundle: str
@@ -68,23 +82,31 @@ class Port:
     depth: int
     burst: int
 
+    @property
+    def constant(self) -> str:
+        return "k" + "".join(part.capitalize() for part in self.name.split("_")) + "Depth"
+
+    @property
+    def macro(self) -> str:
+        return f"AEBERT_{self.name.upper()}_DEPTH"
+
 
 @dataclass(frozen=True)
 class TripCounts:
     """Upper bounds for the synthesis report; they do not change the hardware."""
 
     passes: int
+    program_words: int
     steps: int
     vectors: int
+    vector_words: int
     score_vectors: int
     norm_vectors: int
     weight_words: int
     index_words: int
     parameter_words: int
-    row_groups: int
-
-
-MAX_LAYERS = 24
+    headers: int
+    attended: int
 
 
 def trip_counts(config: HardwareConfig) -> TripCounts:
@@ -92,38 +114,38 @@ def trip_counts(config: HardwareConfig) -> TripCounts:
     hidden, ffn, groups = config.max_hidden, config.max_ffn, config.max_groups
     heads = max(hidden // config.in_lanes, 1)
     tiles = (4 * hidden * hidden + 2 * hidden * ffn) // (config.in_lanes * config.out_lanes)
+    passes = 2 + MAX_LAYERS * (6 + 2 * heads)
     return TripCounts(
-        passes=2 + MAX_LAYERS * (6 + 2 * heads),
+        passes=passes,
+        program_words=passes * PASS_BYTES // config.word_bytes,
         steps=groups * hidden * ffn // (config.in_lanes * config.out_lanes),
-        vectors=groups * ffn,
-        score_vectors=config.length_groups * config.max_length,
-        norm_vectors=groups * hidden,
+        vectors=groups * ffn * config.row_slices,
+        vector_words=groups * ffn * config.words_per_vector,
+        score_vectors=config.length_groups * config.max_length * config.row_slices,
+        norm_vectors=groups * hidden * config.row_slices,
         weight_words=MAX_LAYERS * tiles * config.in_lanes * config.out_lanes // config.word_bytes,
         index_words=MAX_LAYERS * tiles * config.in_lanes * config.index_bytes // config.word_bytes,
-        parameter_words=ffn * 16 // config.word_bytes,
-        row_groups=MAX_LAYERS * (5 * hidden + ffn) // config.out_lanes,
+        parameter_words=ffn * PARAMETER_BYTES // config.word_bytes,
+        headers=-(-max(hidden, ffn) // (config.out_lanes * config.header_counts)),
+        attended=max(config.max_length, hidden) // config.out_lanes,
     )
 
 
 @dataclass(frozen=True)
 class InitiationIntervals:
-    """Cycles between iterations of the loops that take a memory word apart or put one together."""
+    """Cycles between iterations of the loops that take a memory word apart into several elements of a stream."""
 
-    program: int
     weights: int
     indices: int
     parameters: int
-    vectors: int
 
 
 def initiation_intervals(config: HardwareConfig) -> InitiationIntervals:
-    """One stream element per cycle, or one memory word per cycle, whichever is slower."""
+    """One stream element per cycle."""
     return InitiationIntervals(
-        program=PASS_BYTES // config.word_bytes,
         weights=config.word_bytes // (config.out_lanes * config.in_lanes),
         indices=config.word_bytes // (config.in_lanes * config.index_bytes),
         parameters=config.word_bytes // PARAMETER_BYTES,
-        vectors=config.words_per_vector,
     )
 
 
@@ -133,37 +155,39 @@ def ports(config: HardwareConfig) -> tuple[Port, ...]:
     burst = BURST_BYTES // config.word_bytes
     # Golden vectors may store every pass: the load, six matmuls, the context and every head's probabilities.
     heads = max(config.max_hidden // config.in_lanes, 1)
-    stored_vectors = MAX_LAYERS * (7 * trips.norm_vectors + trips.vectors + heads * trips.score_vectors)
-    vector_words = trips.norm_vectors * config.words_per_vector
+    slices = MAX_LAYERS * (7 * trips.norm_vectors + trips.vectors + heads * trips.score_vectors)
+    stored_vectors = slices // config.row_slices
+    vector_words = trips.norm_vectors // config.row_slices * config.words_per_vector
     return (
-        Port("program", "program", "max_read", trips.passes * 64 // config.word_bytes, burst),
+        Port("pass_table", "pass_table", "max_read", trips.program_words, burst),
         Port("weights", "weights", "max_read", trips.weight_words, burst),
         Port("indices", "indices", "max_read", trips.index_words, burst),
         Port("parameters", "parameters", "max_read", trips.passes * trips.parameter_words, burst),
-        Port("input", "input", "max_read", vector_words, burst),
-        Port("output", "output", "max_write", stored_vectors * config.words_per_vector, burst),
+        Port("embeddings", "embeddings", "max_read", vector_words, burst),
+        Port("results", "results", "max_write", stored_vectors * config.words_per_vector, burst),
     )
 
 
 def kernel_files(config: HardwareConfig, buffers: tuple[BoundBuffer, ...]) -> dict[str, str]:
     """``kernel/*`` and ``emulation/*`` of a project: relative name -> text."""
-    values: dict[str, object] = {
+    values = described(config) | {
         "config": config,
         "layout": operand_layout(config),
         "probability_slots": PROBABILITY_SLOTS,
-        "held_scores_slack": HELD_SCORES_SLACK,
-        "settle": SETTLE_ITERATIONS,
+        "near_groups": NEAR_GROUPS,
+        "many_groups": config.max_groups * config.row_slices > NEAR_GROUPS,
+        "many_length_groups": config.length_groups * config.row_slices > NEAR_GROUPS,
         "intervals": initiation_intervals(config),
         "packing": config.packing,
         "top": TOP,
+        "fifos": bind_fifos(config),
         "bindings": {bound.buffer.name: bound.primitive for bound in buffers},
         "ports": ports(config),
-        "port_latency": PORT_LATENCY_CYCLES,
         "outstanding": OUTSTANDING_BURSTS,
         "tripcount": trip_counts(config),
         "tables": {
             "exp": exp_table().tolist(),
-            "gelu_delta": gelu_delta_table().tolist(),
+            "gelu_delta": activation_delta_table(config.activation).tolist(),
             "inverse_sqrt_seed": inverse_sqrt_seed_table().tolist(),
         },
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
-from aebert.design.config import HardwareConfig
-from aebert.encoder import MATRIX_NAMES, Encoder, Linear, MatrixName
+from aebert.design.hardware_config import HardwareConfig
+from aebert.models.encoder import MATRIX_NAMES, Encoder, Linear, MatrixName
+from aebert.numerics.quantised import QuantisedEncoder, QuantisedLinear
 from aebert.quantisation.fixed_scales import FixedScales, linear_digest
-from aebert.quantised import QuantisedEncoder, QuantisedLinear
+from aebert.support.byte_cache import ByteCache
 from codegen.memory_image import MatrixImage, MemoryImage, join_images, matrix_image
 
 # Of remembered matrices. A search's candidates share them: at most its levels times the matrices of the model.
@@ -23,7 +23,7 @@ class _Matrix:
     image: MatrixImage
 
     @property
-    def size(self) -> int:
+    def bytes(self) -> int:
         return self.quantised.weight.nbytes + self.image.weights.nbytes + self.image.indices.nbytes
 
 
@@ -36,9 +36,7 @@ class SubnetImages:
     def __init__(self, scales: FixedScales, config: HardwareConfig, cache_bytes: int = CACHE_BYTES) -> None:
         self._scales = scales
         self._config = config
-        self._cache_bytes = cache_bytes
-        self._known: OrderedDict[_Key, _Matrix] = OrderedDict()
-        self._held = 0
+        self._known: ByteCache[_Key, _Matrix] = ByteCache(cache_bytes)
 
     def encode(self, subnet: Encoder) -> tuple[QuantisedEncoder, MemoryImage]:
         """Raises AebertError when the subnet is not of the model, or does not fit the design."""
@@ -54,14 +52,8 @@ class SubnetImages:
         return quantised, join_images(images, quantised, self._config)
 
     def _matrix(self, layer: int, name: MatrixName, linear: Linear) -> _Matrix:
-        key = layer, name, linear_digest(linear)
-        known = self._known.get(key)
-        if known is not None:
-            self._known.move_to_end(key)
-            return known
-        quantised = self._scales.quantise_matrix(layer, name, linear)
-        made = self._known[key] = _Matrix(quantised, matrix_image(quantised, self._config))
-        self._held += made.size
-        while self._held > self._cache_bytes and len(self._known) > 1:
-            self._held -= self._known.popitem(last=False)[1].size
-        return made
+        def made() -> _Matrix:
+            quantised = self._scales.quantise_matrix(layer, name, linear)
+            return _Matrix(quantised, matrix_image(quantised, self._config))
+
+        return self._known.get((layer, name, linear_digest(linear)), made)

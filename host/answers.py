@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from aebert.calibration import Text
+from aebert.models.text import Text
 from host.runtime import AcceleratedModel
 
 

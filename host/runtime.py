@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from aebert.calibration import Text
 from aebert.design.program import Program
-from aebert.errors import AebertError
-from aebert.models.host import HostModel, load_host_model
-from aebert.reference import from_residual, to_residual
+from aebert.models.host_model import HostModel, load_host_model
+from aebert.models.text import Text
+from aebert.numerics.reference import from_residual, to_residual
+from aebert.support.errors import AebertError
 from codegen.project import Project, load_project
-from codegen.vectors import Int16Array, split_output
-from host.accelerator import SLOTS, Accelerator, PreparedLaunch
-from host.faults import DeviceFault
-from host.open import open_accelerator
+from codegen.vector_order import Int16Array, split_output
+from host.devices.accelerator import SLOTS, Accelerator, PreparedLaunch
+from host.devices.faults import DeviceFault
+from host.devices.open import open_accelerator
+from host.model_inputs import check_ids, check_texts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -72,7 +73,11 @@ class AcceleratedModel:
         self._config = project.manifest.config
         self._connect = connect
         self.host: HostModel = load_host_model(project.model_directory)
+        # So that pipelines and tokenizer(..., truncation=True) cut where the design does.
+        tokenizer = self.host.tokenizer
+        tokenizer.model_max_length = min(tokenizer.model_max_length, self._config.max_length)
         self.faults: list[str] = []
+        self._aborted = False
         self._accelerator = connect()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="aebert-device")
 
@@ -82,12 +87,26 @@ class AcceleratedModel:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        # Between two checks of the resident weights an answer may rest on wrong ones: not beyond this point.
+        try:
+            if kind is None:
+                self._accelerator.check_resident()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Gives the device back."""
         self._worker.shutdown()
         self._accelerator.device.close()
+
+    def abort(self) -> None:
+        """Ends at once what is under way, without another attempt; afterwards there is only ``close``."""
+        self._aborted = True
+        self._accelerator.device.abort()
+
+    @property
+    def project(self) -> Project:
+        return self._project
 
     @property
     def accelerator(self) -> Accelerator:
@@ -106,9 +125,13 @@ class AcceleratedModel:
     ) -> torch.Tensor:
         """Last hidden states, float32 [sequences, tokens, hidden], of int64 [sequences, tokens] inputs.
 
+        Raises AebertError for token numbers that the model has no row for, shapes that differ and rows without a token.
         Tokens whose mask is 0 are not sent to the device; their hidden states come back as zeros. Short sequences share
         a launch. While the device works on one launch, the host embeds the next.
         """
+        check_ids("input_ids", input_ids, self.host.vocabulary)
+        if token_type_ids is not None:
+            check_ids("token_type_ids", token_type_ids, max(self.host.types, 2), like=input_ids)
         kept = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
         if kept.shape != input_ids.shape:
             raise AebertError(f"attention_mask: shape {tuple(kept.shape)}, input_ids has {tuple(input_ids.shape)}")
@@ -124,16 +147,22 @@ class AcceleratedModel:
         return self._encode(kept, lambda rows: states[torch.tensor(rows)].float())
 
     def embeddings(self, texts: Sequence[Text]) -> torch.Tensor:
-        """Sentence embeddings, float32 [texts, hidden]: the mean over each text's tokens, scaled to length 1."""
-        states, kept = self._encode_texts(texts)
-        means = states.sum(dim=1) / kept.sum(dim=1, keepdim=True)
-        return torch.nn.functional.normalize(means, dim=1)
+        """Sentence embeddings, float32 [texts, size], as the model's own pooling makes them (sentence-transformers).
+
+        A model that says nothing about pooling: the mean over each text's tokens, scaled to length 1. Raises
+        AebertError for anything but a list of texts.
+        """
+        states, kept = self._encode_texts(texts, self.host.sentence_tokens(self._longest))
+        with torch.inference_mode():
+            return torch.cat(
+                [self.host.sentence.embed(each[None, own]) for each, own in zip(states, kept, strict=True)]
+            )
 
     def logits(self, texts: Sequence[Text]) -> torch.Tensor:
         """Of the classification head, float32 [texts, labels]. Raises AebertError when the model has none."""
         if not self.host.has_classifier:
             raise AebertError(f"{self.host.directory}: no sequence-classification head; ask for embeddings instead")
-        return self.host.logits(self._encode_texts(texts)[0])
+        return self.host.logits(self._encode_texts(texts, self._longest)[0])
 
     def transformers_model(self) -> PreTrainedModel:
         """The model as transformers knows it, for its pipelines, with the encoder on the device."""
@@ -141,8 +170,15 @@ class AcceleratedModel:
 
         return with_device_encoder(self)
 
-    def _encode_texts(self, texts: Sequence[Text]) -> tuple[torch.Tensor, torch.Tensor]:
-        tokenised = self.host.tokenise(texts, max_tokens=self._config.max_length)
+    @property
+    def _longest(self) -> int:
+        """Tokens of the longest sequence that design and model take."""
+        return min(self._config.max_length, self.host.max_positions)
+
+    def _encode_texts(self, texts: Sequence[Text], max_tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Hidden states [texts, tokens, hidden], and which of the tokens are a text's own, bool."""
+        check_texts(texts)
+        tokenised = self.host.tokenise(texts, max_tokens=max_tokens)
         longest = max(map(len, tokenised))
         ids = torch.full((len(texts), longest), self.tokenizer.pad_token_id or 0)
         types = torch.zeros_like(ids)
@@ -151,15 +187,16 @@ class AcceleratedModel:
             ids[row, : len(text)] = torch.tensor(text.ids)
             types[row, : len(text)] = torch.tensor(text.types)
             kept[row, : len(text)] = 1
-        return self.encode(ids, kept, types), kept
+        return self.encode(ids, kept, types), kept.bool()
 
     def _encode(self, kept: torch.Tensor, embed: Callable[[tuple[int, ...]], torch.Tensor]) -> torch.Tensor:
         lengths = [int(count) for count in kept.sum(dim=1)]
+        longest = self._longest
         for row, length in enumerate(lengths):
-            if not 0 < length <= self._config.max_length:
-                raise AebertError(
-                    f"sequence {row}: {length} tokens, the design takes 1 to {self._config.max_length}; truncate it"
-                )
+            if not length:
+                raise AebertError(f"sequence {row}: attention_mask keeps no token; leave the row out")
+            if length > longest:
+                raise AebertError(f"sequence {row}: {length} tokens, design and model take 1 to {longest}; truncate it")
         result = torch.zeros(*kept.shape, self._project.manifest.shape.hidden)
         launches = share_launches(lengths, self._config.groups, self._config.max_groups)
         for rows, outputs in self._run_overlapped(self._embedded(launches, kept, embed)):
@@ -193,6 +230,10 @@ class AcceleratedModel:
             while under_way:
                 done, future = under_way.popleft()
                 yield done, future.result()
+        except (KeyboardInterrupt, SystemExit):
+            # Whoever presses Ctrl-C does not wait for a device that hangs.
+            self.abort()
+            raise
         finally:
             # After a failure nothing may be left running: the next call starts with a free device.
             for _, future in under_way:
@@ -224,6 +265,8 @@ class AcceleratedModel:
 
     def _recover(self, fault: DeviceFault, *, final: bool) -> None:
         """Opens the device anew, which resets it. ``final``: also raises ``fault``."""
+        if self._aborted:
+            raise fault
         self.faults.append(str(fault))
         LOGGER.warning("%s; opening the device again", fault)
         self._accelerator.device.close()
@@ -235,11 +278,14 @@ class AcceleratedModel:
             raise fault
 
 
-def load(project: Path | str, device: str = "emulator", *, guarded: bool = False) -> AcceleratedModel:
-    """The model of a generated project on ``device``; names as in `host.open.open_device`.
+def load(
+    project: Path | str, device: str = "emulator", *, guarded: bool = False, trust_changes: bool = False
+) -> AcceleratedModel:
+    """The model of a generated project on ``device``; names as in `host.devices.open.open_device`.
 
     The device has passed a known-answer test when this returns. ``guarded``: every launch is checked; see
-    `Accelerator`. Raises AebertError for a folder that is no project, and when the device cannot be had.
+    `Accelerator`. ``trust_changes``: also sources that are not as generated. Raises AebertError for a folder that is no
+    project, and when the device cannot be had.
     """
-    loaded = load_project(project)
+    loaded = load_project(project, trust_changes=trust_changes)
     return AcceleratedModel(loaded, lambda: open_accelerator(loaded, device, known_answer=True, guarded=guarded))

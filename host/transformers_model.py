@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-if TYPE_CHECKING:
-    from host.runtime import AcceleratedModel
+from aebert.models.host_model import HostModel
 
 # The attribute of the base model that holds its layers.
 _STACK = {"distilbert": "transformer"}
 
 
+class EncodesOnDevice(Protocol):
+    """What `host.runtime.AcceleratedModel` gives: its host's parts, and its device's layers."""
+
+    @property
+    def host(self) -> HostModel: ...
+
+    def encode_states(self, hidden_states: torch.Tensor, kept: torch.Tensor) -> torch.Tensor: ...
+
+
 class DeviceEncoder(torch.nn.Module):
     """Called as transformers calls its own encoders; other outputs than the last hidden states are not there."""
 
-    def __init__(self, model: AcceleratedModel) -> None:
+    def __init__(self, model: EncodesOnDevice) -> None:
         super().__init__()
         self._model = model
 
@@ -40,7 +48,7 @@ def kept_tokens(mask: torch.Tensor | None, hidden_states: torch.Tensor) -> torch
     return keys >= 0 if keys.is_floating_point() and mask.dim() == 4 else keys.bool()
 
 
-def with_device_encoder(model: AcceleratedModel) -> PreTrainedModel:
+def with_device_encoder(model: EncodesOnDevice) -> PreTrainedModel:
     """A copy of the host's model that runs its layers through ``model``."""
     module = copy.deepcopy(model.host.module)
     root = model.host.architecture.root

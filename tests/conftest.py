@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 # Before any Hugging Face library or torch is imported: no hub, and one thread per test process, as pytest-xdist
@@ -13,10 +14,13 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # Tests of one design share its compiled emulator, across processes and runs: libraries are named by their content.
 os.environ["AEBERT_EMULATOR_CACHE"] = str(Path(__file__).parents[1] / ".pytest_cache" / "emulators")
 
+# A shell that runs the suite in the background has it ignore Ctrl-C, and programs that tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 import importlib.util
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -117,7 +121,7 @@ def _save_tiny_tokenizer(directory: Path) -> None:
     ).save_pretrained(directory)
 
 
-def _save_tiny_model(architecture: Architecture, classifier: bool, directory: Path) -> Path:
+def save_tiny_model(architecture: Architecture, classifier: bool, directory: Path) -> Path:
     import torch
     from transformers import AutoModel, AutoModelForSequenceClassification
 
@@ -138,7 +142,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """
     root = tmp_path_factory.mktemp("tiny_models")
     kinds: tuple[Architecture, ...] = ("bert", "roberta", "distilbert", "electra")
-    return {kind: _save_tiny_model(kind, False, root / kind) for kind in kinds}
+    return {kind: save_tiny_model(kind, False, root / kind) for kind in kinds}
 
 
 @pytest.fixture(scope="session")
@@ -146,7 +150,7 @@ def tiny_classifiers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
     """The same encoders with a sequence-classification head of three labels."""
     root = tmp_path_factory.mktemp("tiny_classifiers")
     kinds: tuple[Architecture, ...] = ("bert", "roberta", "distilbert", "electra")
-    return {kind: _save_tiny_model(kind, True, root / kind) for kind in kinds}
+    return {kind: save_tiny_model(kind, True, root / kind) for kind in kinds}
 
 
 @pytest.fixture(scope="session")
@@ -168,16 +172,13 @@ def _find_postgresql_program(name: str) -> Path | None:
     return installed[0] if installed else None
 
 
-def _free_loopback_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
-    """SQLAlchemy URL (psycopg driver) of an empty database on a PostgreSQL server that lives for this session."""
+    """SQLAlchemy URL (psycopg driver) of an empty database on a PostgreSQL server that lives for this session.
+
+    It listens on a socket in a folder of its own, so no port has to be found. pytest-postgresql is no help: it starts
+    the server as the user of the tests, and PostgreSQL refuses root, whom containers of CI run as.
+    """
     initdb, pg_ctl = _find_postgresql_program("initdb"), _find_postgresql_program("pg_ctl")
     if initdb is None or pg_ctl is None:
         pytest.skip("PostgreSQL is not installed")
@@ -196,7 +197,7 @@ def postgresql_url() -> Iterator[str]:
     directory = Path(tempfile.mkdtemp(prefix="aebert_pg_"))
     if owner is not None:
         os.chown(directory, owner.pw_uid, owner.pw_gid)
-    data, port = directory / "data", _free_loopback_port()
+    data = directory / "data"
 
     def execute(*arguments: str | Path) -> None:
         # Output goes to a file: the server inherits it, and a pipe would stay open for as long as the server runs.
@@ -211,12 +212,12 @@ def postgresql_url() -> Iterator[str]:
                 timeout=120,
             )
 
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={directory} -c fsync=off"
+    options = f"-c listen_addresses='' -c unix_socket_directories={directory} -c fsync=off"
     try:
         execute(initdb, "-D", data, "-U", "aebert", "--auth=trust", "--no-sync", "--locale=C", "--encoding=UTF8")
         execute(pg_ctl, "-D", data, "-w", "-t", "60", "-o", options, "start")
         try:
-            yield f"postgresql+psycopg://aebert@127.0.0.1:{port}/postgres"
+            yield f"postgresql+psycopg://aebert@/postgres?host={directory}"
         finally:
             execute(pg_ctl, "-D", data, "-w", "-m", "immediate", "stop")
     except subprocess.CalledProcessError as error:

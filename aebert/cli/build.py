@@ -8,44 +8,58 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aebert.cli.arguments import project_argument
 from aebert.cli.output import Output, current_output
 from aebert.cli.runs import database_option
-from aebert.errors import AebertError
+from aebert.cli.trust import tell_trust, trust_option
+from aebert.support.errors import AebertError
+from aebert.support.text_table import text_table
 
 if TYPE_CHECKING:
-    from aebert.design.config import HardwareConfig
     from codegen.manifest import Manifest
+    from codegen.project import Project
     from codegen.toolchains.vitis import ToolRun
 
 
 @click.command(name="build")
-@click.argument("project", type=click.Path(path_type=Path))
-@click.option("--tool", type=click.Choice(["emulator", "vitis_hls", "v++"]), default="emulator", show_default=True)
+@project_argument
+@click.option(
+    "--tool", type=click.Choice(["emulator", "rtl", "vitis_hls", "v++"]), default="emulator", show_default=True
+)
 @click.option("--target", type=click.Choice(["hw", "hw_emu"]), default="hw", show_default=True, help="Of v++.")
 @click.option("--store", is_flag=True, help="Keep what the tool's reports say as run records.")
 @database_option
-def command(project: Path, tool: str, target: str, store: bool, database: str | None) -> None:
+@trust_option
+def command(project: Path, tool: str, target: str, store: bool, database: str | None, trust_changes: bool) -> None:
     """Build PROJECT: the emulator (a shared library, for any machine with a compiler), or with Vitis where it is.
 
+    rtl writes SystemVerilog of the C++ by AE-BERT's own scheduler (not Vitis') and compiles its simulation.
     vitis_hls runs C synthesis and compares II and depth of the loops with those that timed emulation assumed; v++ links
     a bitstream.
 
     Example: aebert build project --tool emulator
     """
-    from codegen.manifest import read_manifest
+    from codegen.project import load_project
 
     output = current_output()
-    manifest = read_manifest(project)
+    loaded = load_project(project, trust_changes=trust_changes)
+    manifest = loaded.manifest
+    tell_trust(output, loaded)
     if tool == "emulator":
         from codegen.toolchains.emulator import build_emulator
 
         for _ in output.track([tool], "compile the emulator"):
-            library = build_emulator(project)
+            library = build_emulator(loaded.sources())
         output.result(project=project, tool=tool, library=library)
         output.wrote(library, f"aebert verify {shlex.quote(str(project))}")
+    elif tool == "rtl":
+        _build_rtl(output, loaded)
     else:
+        # Vendor tools run what stands beside the sources too.
+        for changed in loaded.build_files():
+            output.note(f"trusted, though changed after the project was generated: {changed}")
         run = _run_vendor_tool(output, project, tool, target)
-        _compare_loops(output, project, manifest.config)
+        _compare_loops(output, loaded)
         quoted = shlex.quote(str(project))
         if tool == "vitis_hls":
             output.next(f"aebert build {quoted} --tool v++ --target hw_emu")
@@ -57,6 +71,25 @@ def command(project: Path, tool: str, target: str, store: bool, database: str | 
             _store(output, run, manifest, database)
 
 
+def _build_rtl(output: Output, project: Project) -> None:
+    from codegen.rtl.folder import RTL_FOLDER, write_rtl
+    from codegen.rtl.kernel import kernel_rtl
+    from codegen.toolchains.rtl import build_simulation
+
+    for _ in output.track(["rtl"], "schedule the C++ and write its RTL"):
+        rtl = kernel_rtl(project.sources(), project.manifest)
+    folder = project.directory / RTL_FOLDER
+    write_rtl(rtl, project.manifest, folder)
+    header = ("loop", "II", "stages scheduled", "stages in RTL")
+    rows = ((loop.name, str(loop.interval), str(loop.scheduled_depth), str(loop.depth)) for loop in rtl.loops)
+    output.result(text_table(header, rows))
+    output.result(loops=rtl.loops, scheduler="aebert")
+    output.wrote(folder)
+    for _ in output.track(["rtl"], "compile its simulation"):
+        library = build_simulation(rtl)
+    output.wrote(library, f"aebert verify {shlex.quote(str(project.directory))} --device rtl")
+
+
 def _run_vendor_tool(output: Output, project: Path, tool: str, target: str) -> ToolRun:
     from codegen.toolchains.vitis import run_vitis_hls, run_vpp
 
@@ -66,6 +99,8 @@ def _run_vendor_tool(output: Output, project: Path, tool: str, target: str) -> T
         run = run_vpp(project, target="hw_emu" if target == "hw_emu" else "hw", progress=output.note)
     for report in run.reports:
         output.wrote(project / report.path)
+    for reason in run.unreadable:
+        output.note(f"report left out: {reason}")
     if run.product is not None:
         output.wrote(project / run.product)
     output.result(
@@ -76,32 +111,37 @@ def _run_vendor_tool(output: Output, project: Path, tool: str, target: str) -> T
         seconds=run.seconds,
         product=run.product,
         reports=[report.path for report in run.reports],
+        unreadable=run.unreadable,
     )
     return run
 
 
-def _compare_loops(output: Output, project: Path, config: HardwareConfig) -> None:
-    """II and depth as synthesised beside what the operator table had estimated."""
-    from aebert.timing.schedules import estimated_schedules, synthesised_schedules
-    from codegen.toolchains.timed import project_pragmas
-    from host.clocks import synthesis_of
+def _compare_loops(output: Output, project: Project) -> None:
+    """II and depth as synthesised beside what the schedule said, or the operator table where there is none."""
+    from aebert.timing.loop_schedules import estimated_schedules, scheduled_schedules, synthesised_schedules
+    from codegen.schedule.stored_schedule import known_schedule
+    from codegen.toolchains.timed import source_pragmas
+    from host.emulated.clocks import synthesis_of
 
-    estimated = estimated_schedules(config, project_pragmas(project))
+    estimated = estimated_schedules(project.manifest.config, source_pragmas(project.sources()))
     try:
-        synthesised = synthesised_schedules(estimated, synthesis_of(project))
+        known = known_schedule(project.directory, project.manifest)
+        if known is not None:
+            estimated = scheduled_schedules(estimated, known.schedules())
+        synthesised = synthesised_schedules(estimated, synthesis_of(project.directory))
     except AebertError as error:
         output.note(str(error))
         return
-    output.result(f"{'loop':<28} {'II estimated, synthesised':>26} {'depth estimated, synthesised':>29}")
     found = [pair for pair in zip(estimated, synthesised, strict=True) if pair[1].source == "csynth"]
-    for before, after in found:
-        output.result(f"{after.loop:<28} {before.ii:>13} {after.ii:>12} {before.depth:>16} {after.depth:>12}")
+    header = ("loop", "II estimated", "II synthesised", "depth estimated", "depth synthesised")
+    rows = ((after.loop, str(before.ii), str(after.ii), str(before.depth), str(after.depth)) for before, after in found)
+    output.result(text_table(header, rows))
     output.result(loops=[{"estimated": before, "synthesised": after} for before, after in found])
 
 
 def _store(output: Output, run: ToolRun, manifest: Manifest, database: str | None) -> None:
     from aebert.cost_model.run_inputs import RunInputs, to_text
-    from aebert.records import open_database
+    from aebert.records.database import open_database
     from aebert.records.from_reports import ImportContext
 
     context = ImportContext(

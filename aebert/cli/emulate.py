@@ -8,25 +8,41 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aebert.cli.arguments import project_argument
+from aebert.cli.learned import database_option, learned_option, stored_synthesis
 from aebert.cli.output import Output, current_output
-from aebert.errors import AebertError
+from aebert.cli.progress import step_progress
+from aebert.cli.trust import tell_trust, trust_option
+from aebert.support.errors import AebertError
+from aebert.support.text_table import text_table
 
 if TYPE_CHECKING:
     from aebert.hls_reports.model import CsynthReport
-    from host.timed_run import TimedRun
+    from host.emulated.timed_run import TimedRun
 
 EXIT_VIOLATION = 1
 _PASSES_SHOWN = 8
 
 
 @click.command(name="emulate")
-@click.argument("project", type=click.Path(path_type=Path))
+@project_argument
 @click.option("--timed", is_flag=True, help="Count cycles: clocks, FIFO depths and memory ports as built.")
 @click.option("--tokens", type=click.IntRange(min=1), multiple=True, help="A sequence's length; repeat for several.")
 @click.option(
     "--csynth", type=click.Path(path_type=Path), multiple=True, help="csynth.xml: real II and depth of loops."
 )
-def command(project: Path, timed: bool, tokens: tuple[int, ...], csynth: tuple[Path, ...]) -> None:
+@database_option
+@learned_option
+@trust_option
+def command(
+    project: Path,
+    timed: bool,
+    tokens: tuple[int, ...],
+    csynth: tuple[Path, ...],
+    database: str | None,
+    no_runs: bool,
+    trust_changes: bool,
+) -> None:
     """Run PROJECT's C++ on zero activations of the given lengths [default: the longest sequence].
 
     With --timed: cycles in all, by pass and by process, how full the lanes and the FIFOs were. Exits with 1 when an
@@ -37,17 +53,22 @@ def command(project: Path, timed: bool, tokens: tuple[int, ...], csynth: tuple[P
     from codegen.project import load_project
 
     output = current_output()
-    loaded = load_project(project)
+    loaded = load_project(project, trust_changes=trust_changes)
+    tell_trust(output, loaded)
     lengths = tokens or (loaded.manifest.config.max_length,)
     if not timed:
         import numpy as np
 
-        from host.open import open_accelerator
+        from host.devices.open import open_accelerator
 
-        with open_accelerator(loaded, "emulator") as accelerator:
-            for _ in output.track([lengths], "emulate"):
+        with step_progress(output) as progress:
+            progress("open device", 0, 1)
+            with open_accelerator(loaded, "emulator") as accelerator:
+                progress("open device", 1, 1)
+                progress("emulate", 0, 1)
                 hidden = loaded.manifest.shape.hidden
                 accelerator.run([np.zeros((length, hidden), np.int16) for length in lengths])
+            progress("emulate", 1, 1)
         output.result(
             f"{len(lengths)} sequences of {', '.join(map(str, lengths))} tokens ran to the end",
             project=project,
@@ -55,11 +76,12 @@ def command(project: Path, timed: bool, tokens: tuple[int, ...], csynth: tuple[P
         )
         output.next(f"aebert verify {shlex.quote(str(project))}")
         return
-    from host.timed_run import time_project
+    from host.emulated.timed_run import time_project
 
     reports = [_read_csynth(path) for path in csynth]
+    known = stored_synthesis(loaded.manifest.design_digest, database, no_runs)
     for _ in output.track([lengths], "timed emulation"):
-        run = time_project(loaded, lengths, csynth_reports=reports)
+        run = time_project(loaded, lengths, csynth_reports=reports, recorded=known.loops if known else None)
     _print(output, run)
     output.result(project=project, lengths=lengths, clock_mhz=run.clock_mhz, source="emulated", timed=run.result)
     if run.result.violations:
@@ -91,17 +113,17 @@ def _print(output: Output, run: TimedRun) -> None:
         )
     sources = sorted({schedule.source for schedule in run.schedules})
     output.result(f"II and depth of the loops: {', '.join(sources)}")
-    output.result(f"\n{'process':<18} {'busy':>7} {'starved':>8} {'stalled':>8} {'memory':>7} {'idle':>7}")
-    for process in run.result.processes:
-        shares = (process.busy, process.starved, process.stalled, process.memory, process.idle)
-        total = max(process.end, 1)
-        busy, starved, stalled, memory, idle = (f"{share / total:.1%}" for share in shares)
-        output.result(f"{process.name:<18} {busy:>7} {starved:>8} {stalled:>8} {memory:>7} {idle:>7}")
-    output.result(f"\n{'FIFO':<22} {'depth':>6} {'needed':>7}")
-    for stream in run.result.streams:
-        output.result(f"{stream.name:<22} {stream.depth:>6} {stream.occupancy:>7}")
-    output.result(f"\n{'longest passes':<32} {'cycles':>8}")
+    kinds = ("busy", "starved", "stalled", "memory", "idle")
+    processes = (
+        (process.name, *(f"{getattr(process, kind) / max(process.end, 1):.1%}" for kind in kinds))
+        for process in run.result.processes
+    )
+    output.result("\n" + text_table(("process", *kinds), processes))
+    streams = ((stream.name, str(stream.depth), str(stream.occupancy)) for stream in run.result.streams)
+    output.result("\n" + text_table(("FIFO", "depth", "needed"), streams))
     by_length = sorted(run.result.cycles_per_pass().items(), key=lambda item: -item[1])
-    for number, spent in by_length[:_PASSES_SHOWN]:
-        step = run.program.passes[number]
-        output.result(f"layer {step.layer:>2} {step.name:<23} {spent:>8}")
+    longest = (
+        (f"layer {run.program.passes[number].layer}", run.program.passes[number].name, str(spent))
+        for number, spent in by_length[:_PASSES_SHOWN]
+    )
+    output.result("\n" + text_table(("longest passes", "", "cycles"), longest, left=(0, 1)))

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aebert.cli.learned import database_option, learned, learned_option
 from aebert.cli.names import complete_board
 from aebert.cli.output import current_output
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
+from aebert.support.text_table import text_table
 
 if TYPE_CHECKING:
-    from aebert.cost_model.breakdown import Breakdown, Interval
+    from aebert.cost_model.breakdown import Breakdown, PredictionInterval
+    from aebert.cost_model.scheduled_kernel import ScheduledKernel
     from aebert.design.design import Design
     from aebert.design.workload import TileCounts
-    from aebert.encoder import EncoderShape
+    from aebert.models.encoder import EncoderShape
 
 
 @click.command(name="estimate")
@@ -24,30 +27,41 @@ if TYPE_CHECKING:
     "--board", shell_complete=complete_board, help="Name of a board, or the path of a .toml file of your own."
 )
 @click.option("--config", "design_file", type=click.Path(path_type=Path), help="Sizes from 'aebert explore -o FILE'.")
-@click.option("--model", "model_file", type=click.Path(path_type=Path), help="Calibrated model: 'aebert calibrate -o'.")
+@click.option("--model", "model_file", type=click.Path(path_type=Path), help="Fitted model: 'aebert fit-cost -o'.")
+@database_option
+@learned_option
 @click.option("--length", type=click.IntRange(1), help="Tokens of the sequence [default: the design's longest].")
 def command(
-    what: Path, board: str | None, design_file: Path | None, model_file: Path | None, length: int | None
+    what: Path,
+    board: str | None,
+    design_file: Path | None,
+    model_file: Path | None,
+    database: str | None,
+    no_runs: bool,
+    length: int | None,
 ) -> None:
     """Predict cycles, clock, latency and resources of one launch, by kind of pass and by unit, with intervals.
 
     SUBNET: its own weight tiles on the design that generate would choose for BOARD, or on the sizes of --config.
-    PROJECT: its own design. Every figure says what it rests on; nothing is measured.
+    PROJECT: its own design. Every figure says what it rests on; nothing is measured. Runs and syntheses in the run
+    database count, the design's own synthesis above all ('aebert runs import PROJECT').
 
     Example: aebert estimate subnet --board u200 --model u200.json
     """
     from aebert.cost_model.breakdown import break_down
-    from aebert.cost_model.calibrated_model import read_model
+    from aebert.cost_model.fitted_model import read_model
 
     output = current_output()
     design, shape, tiles = (
         _project(what, board, design_file) if _is_project(what) else _subnet(what, board, design_file)
     )
-    calibrated = None if model_file is None else read_model(model_file)
+    known = learned(design, database, no_runs)
+    fitted = known.model if model_file is None else read_model(model_file)
     lengths = (design.config.max_length if length is None else length,)
     if lengths[0] > design.config.max_length:
         raise AebertError(f"--length {lengths[0]}: the design takes at most {design.config.max_length} tokens")
-    found = break_down(design, shape, tiles, lengths, calibrated)
+    scheduled = _schedule(what, design) if _is_project(what) else None
+    found = break_down(design, shape, tiles, lengths, fitted, known.synthesis, scheduled)
     output.result(
         "\n".join(_lines(found, design, lengths[0])),
         source="predicted",
@@ -75,31 +89,43 @@ def _is_project(folder: Path) -> bool:
 
 
 def _project(folder: Path, board: str | None, design_file: Path | None) -> tuple[Design, EncoderShape, TileCounts]:
-    from aebert.boards import load_board
-    from aebert.design.design import Design
     from aebert.design.workload import weight_tiles
-    from aebert.encoder import MATRIX_NAMES
+    from aebert.models.encoder import MATRIX_NAMES
+    from codegen.manifest import manifest_design
     from codegen.project import load_project
 
     if board is not None or design_file is not None:
         raise AebertError(f"{folder}: a project has its board and sizes; leave --board and --config out")
     project = load_project(folder)
     manifest = project.manifest
-    design = Design(manifest.config, load_board(manifest.board), manifest.clock_mhz, manifest.compute_units)
+    design = manifest_design(manifest)
     layers = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in project.quantised.layers]
     return design, manifest.shape, weight_tiles(layers)
 
 
+def _schedule(folder: Path, design: Design) -> ScheduledKernel | None:
+    """What the project's own loops say of depths and clock; None where there is no schedule."""
+    from aebert.cost_model.scheduled_kernel import ScheduledKernel
+    from aebert.timing.scheduled_latencies import scheduled_latencies
+    from codegen.manifest import read_manifest
+    from codegen.schedule.stored_schedule import known_schedule
+
+    found = known_schedule(folder, read_manifest(folder))
+    if found is None:
+        return None
+    return ScheduledKernel(scheduled_latencies(design.config, found.schedules()), found.reached_mhz)
+
+
 def _subnet(folder: Path, board: str | None, design_file: Path | None) -> tuple[Design, EncoderShape, TileCounts]:
-    from aebert.boards import load_board
+    from aebert.design.board import load_board
+    from aebert.design.board_fit import expected_clock_mhz
     from aebert.design.design import Design
     from aebert.design.design_file import read_design_file
-    from aebert.design.fit import expected_clock_mhz
     from aebert.design.subnet_config import config_for_subnet
     from aebert.design.workload import subnet_tiles
     from aebert.models import load_encoder
-    from aebert.pruning.patterns import parse_pattern
-    from aebert.subnet import SUBNET_FILE, read_subnet
+    from aebert.pruning.subnet import SUBNET_FILE, read_subnet
+    from aebert.pruning.zero_patterns import parse_pattern
 
     subnet = read_subnet(folder) if (folder / SUBNET_FILE).is_file() else None
     encoder = load_encoder(folder) if subnet is None else subnet.encoder
@@ -127,28 +153,39 @@ def _lines(found: Breakdown, design: Design, length: int) -> list[str]:
         f"{_range(found.clock_mhz, 0)} MHz ({design.clock_mhz:g} asked); lanes busy {found.lane_utilisation:.1%}",
         f"on top: launch overhead {_milliseconds(found.launch_ms)}; host transfer {_milliseconds(found.transfer_ms)}",
         "",
-        f"{'pass':18}{'passes':>7}{'cycles':>10}{'share':>8}{'lanes busy':>12}",
-    ]
-    lines += [
-        f"{step.kind:18}{step.passes:7}{step.cycles:10.0f}{step.share:8.1%}{step.lanes_busy:12.1%}"
-        for step in found.passes
+        text_table(
+            ("pass", "passes", "cycles", "share", "lanes busy"),
+            (
+                (step.kind, str(step.passes), f"{step.cycles:.0f}", f"{step.share:.1%}", f"{step.lanes_busy:.1%}")
+                for step in found.passes
+            ),
+        ),
     ]
     names = [use.name for use in found.resources]
-    lines += ["", f"{'unit':18}{'busy':>7}" + "".join(f"{name.upper():>10}" for name in names)]
-    for unit in found.units:
-        busy = "" if unit.busy is None else f"{unit.busy:.0%}"
-        lines.append(f"{unit.unit:18}{busy:>7}" + "".join(f"{unit.resources[name]:10.0f}" for name in names))
-    lines += ["", f"{'resource':18}{'used':>30}{'board':>10}{'share':>8}"]
-    for use in found.resources:
-        share = f"{use.used.mean / use.available:.1%}" if use.available else ""
-        lines.append(f"{use.name.upper():18}{_range(use.used, 0):>30}{use.available:10}{share:>8}")
-    lines += ["", "What the figures rest on (intervals hold nine of ten):"]
+    units = (
+        (unit.unit, "" if unit.busy is None else f"{unit.busy:.0%}", *(f"{unit.resources[name]:.0f}" for name in names))
+        for unit in found.units
+    )
+    uses = (
+        (
+            use.name.upper(),
+            _range(use.used, 0),
+            str(use.available),
+            f"{use.used.mean / use.available:.1%}" if use.available else "",
+        )
+        for use in found.resources
+    )
+    lines += ["", text_table(("unit", "busy", *map(str.upper, names)), units)]
+    lines += ["", text_table(("resource", "used", "board", "share"), uses)]
+    lines += ["", "What the figures rest on (intervals hold nine of ten; ~: assumed, too few designs promise that):"]
     return lines + [f"  {name}: {basis}" for name, basis in found.basis.items()]
 
 
-def _milliseconds(interval: Interval | None) -> str:
+def _milliseconds(interval: PredictionInterval | None) -> str:
     return "see below" if interval is None else f"{_range(interval, 3)} ms"
 
 
-def _range(interval: Interval, digits: int) -> str:
-    return f"{interval.mean:.{digits}f} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"
+def _range(interval: PredictionInterval, digits: int) -> str:
+    """With ~ where the interval is assumed."""
+    assumed = "~" if interval.assumed else ""
+    return f"{interval.mean:.{digits}f} ({assumed}{interval.low:.{digits}f} to {interval.high:.{digits}f})"

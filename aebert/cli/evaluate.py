@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aebert.cli.calibration_text import chosen_texts
+from aebert.cli.calibration_options import chosen_texts
 from aebert.cli.output import Output, current_output
 from aebert.cli.progress import step_progress
 from aebert.cli.task_options import read_task_data, task_arguments, task_options
 
 if TYPE_CHECKING:
-    from aebert.calibration import Text
-    from aebert.encoder import Encoder
-    from aebert.models.host import HostModel
-    from aebert.progress import Progress
-    from aebert.quantised import QuantisedEncoder
+    from aebert.models.encoder import Encoder
+    from aebert.models.host_model import HostModel
+    from aebert.models.text import Text
+    from aebert.numerics.quantised import QuantisedEncoder
+    from aebert.support.progress import Progress
     from aebert.tasks.evaluation import Evaluation
 
 
@@ -77,7 +77,7 @@ def command(
 
     output = current_output()
     calibrates = reference != "fp32" and text is None
-    examples = read_task_data(task, data, text_columns, label_column, kind, with_train=calibrates)
+    examples = read_task_data(task, data, text_columns, label_column, kind, with_train=calibrates, model=model)
     require_dev(examples, data)
     with step_progress(output) as progress:
         found = _read(model, max_tokens)
@@ -124,12 +124,12 @@ def command(
 
 def _read(directory: Path, max_tokens: int) -> _Evaluated:
     from aebert.models import load_encoder
-    from aebert.models.host import load_host_model
-    from aebert.subnet import SUBNET_FILE, read_subnet
-    from codegen.manifest import FILE_NAME
+    from aebert.models.host_model import load_host_model
+    from aebert.pruning.subnet import SUBNET_FILE, read_subnet
     from codegen.project import load_project
+    from codegen.project_folder import MANIFEST_FILE
 
-    if (directory / FILE_NAME).is_file():
+    if (directory / MANIFEST_FILE).is_file():
         project = load_project(directory)
         encoder = load_encoder(project.model_directory)
         limit = min(max_tokens, project.manifest.config.max_length, encoder.shape.max_positions)

@@ -7,11 +7,21 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from aebert.cli.names import complete_board, complete_pattern
 from aebert.cli.output import current_output
 
 DEFAULT_LENGTH = 128
+
+
+EXPLORED_BY = {
+    "objective": "--objective",
+    "length": "--length",
+    "max_seq": "--max-seq",
+    "ratio": "--ratio",
+    "pattern": "--pattern",
+}
 
 
 @click.command(name="explore")
@@ -60,11 +70,11 @@ def command(
     Example: aebert explore subnet --board u200 -o design.toml && aebert generate subnet --board u200 --config
     design.toml -o project
     """
-    from aebert.boards import load_board
-    from aebert.explore.evaluate import OBJECTIVES
-    from aebert.explore.explore import explore
-    from aebert.explore.report import SOURCE, candidate_facts, front_table, interval_line, write_best, write_plot
+    from aebert.design.board import load_board
+    from aebert.explore.predictions import OBJECTIVES
+    from aebert.explore.step import explore
     from aebert.explore.target import find_target
+    from aebert.report.exploration import SOURCE, candidate_facts, front_table, interval_line, write_best, write_plot
 
     output = current_output()
     loaded_board = load_board(board)
@@ -113,4 +123,14 @@ def command(
         arguments = ["--board", board, "--config", str(design_path), "-o", "project"]
         output.wrote(design_path, f"aebert generate {shlex.join([target.generate_from, *arguments])}")
     else:
-        output.next(f"aebert explore {shlex.join([what, '--board', board, '-o', 'design.toml'])}")
+        output.next(f"aebert explore {shlex.join([what, '--board', board, *_given(), '-o', 'design.toml'])}")
+
+
+def _given() -> list[str]:
+    """The options of this call that decide what is explored, and by what, as words."""
+    ctx = click.get_current_context()
+    words = []
+    for name, flag in EXPLORED_BY.items():
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            words += [flag, str(ctx.params[name])]
+    return words

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aebert.cli.calibration_text import chosen_texts, optional_task_data
+from aebert.cli.calibration_options import chosen_texts, optional_task_data
 from aebert.cli.output import current_output
 from aebert.cli.task_options import task_options
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
 
 if TYPE_CHECKING:
-    from aebert.calibration import Text
-    from aebert.onnx_exchange.model import TransformerModel
+    from aebert.models.text import Text
+    from aebert.onnx_exchange.transformer_model import TransformerModel
     from aebert.quantisation.quantise import QuantisationResult
 
 _INT8 = "onnx-int8"
@@ -53,14 +53,17 @@ def command(
 
     Example: aebert export subnet --format onnx-int8 -o subnet.onnx
     """
+    from aebert.models.config_json import other_head
+    from aebert.models.model_type import read_config
     from aebert.onnx_exchange.export_model import export_float, export_int8
     from aebert.onnx_exchange.huggingface import read_model
     from aebert.onnx_exchange.save import save_model
+    from aebert.support.input_files import quoted
 
     output = current_output()
     if (text is not None or task is not None) and form != _INT8:
         raise AebertError(f"--text and --task: only --format {_INT8} is calibrated; leave them out")
-    rows = optional_task_data(text, task, data, text_columns, label_column, kind)
+    rows = optional_task_data(model, text, task, data, text_columns, label_column, kind)
     whole = read_model(model)
     if form == _INT8:
         exported = export_int8(whole, _quantise(model, whole, chosen_texts(text, rows)))
@@ -77,14 +80,17 @@ def command(
         bytes=size,
         digest=whole.encoder.digest,
     )
+    other = other_head(read_config(model))
+    if other is not None:
+        output.note(f"left out: the head of {quoted(other)}, which this toolkit does not compute")
     for path in files:
         output.wrote(path)
 
 
 def _quantise(directory: Path, model: TransformerModel, texts: list[Text]) -> QuantisationResult:
-    from aebert.calibration import MAX_TOKENS
     from aebert.cli.progress import step_progress
-    from aebert.models.host import load_host_model
+    from aebert.models.calibration_text import MAX_TOKENS
+    from aebert.models.host_model import load_host_model
     from aebert.quantisation.quantise import quantise_with_scales
 
     host = load_host_model(directory)

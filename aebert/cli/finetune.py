@@ -15,7 +15,8 @@ from aebert.cli.task_options import read_task_data, task_arguments, task_options
 @click.command(name="finetune")
 @click.argument("model", type=click.Path(path_type=Path))
 @task_options()
-@click.option("-o", "--output", "directory", type=click.Path(path_type=Path), required=True, help="Output folder.")
+@click.option("-o", "--output", "directory", type=click.Path(path_type=Path), help="Output folder.")
+@click.option("--front", is_flag=True, help="MODEL is a search's run: fine-tune its front, into RUN/tuned.")
 @click.option("--epochs", type=float, default=3.0, show_default=True, help="Passes over the rows.")
 @click.option("--batch", "batch_size", type=int, default=32, show_default=True, help="Rows per step.")
 @click.option("--lr", "learning_rate", type=float, default=5e-5, show_default=True, help="Highest learning rate.")
@@ -23,8 +24,14 @@ from aebert.cli.task_options import read_task_data, task_arguments, task_options
 @click.option("--weight-decay", type=float, default=0.0, show_default=True, help="Of AdamW.")
 @click.option("--max-tokens", type=int, default=128, show_default=True, help="Longer rows are cut.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the head, the order and dropout.")
-@click.option("--split-seed", type=int, default=0, show_default=True, help="Of the calibration rows left out.")
-@click.option("--calibration-rows", type=int, help="Training rows left out for the search.  [default: 512, or a fifth]")
+@click.option("--split-seed", type=int, default=0, show_default=True, help="Of the scoring rows left out.")
+@click.option(
+    "--scoring-rows",
+    "--calibration-rows",
+    "calibration_rows",
+    type=int,
+    help="Training rows left out for the search.  [default: 512, or a fifth]",
+)
 @click.option("--freeze-embeddings", is_flag=True, help="Train the layers and the head only: faster.")
 @click.option(
     "--precision",
@@ -47,7 +54,8 @@ def command(
     text_columns: str | None,
     label_column: str | None,
     kind: str | None,
-    directory: Path,
+    directory: Path | None,
+    front: bool,
     epochs: float,
     batch_size: int,
     learning_rate: float,
@@ -73,7 +81,11 @@ def command(
     """
     from aebert.tasks.load import require_train
 
-    rows = read_task_data(task, data, text_columns, label_column, kind)
+    if directory is None and not front:
+        raise click.UsageError("Missing option '-o' / '--output'.")
+    if front and distill is not None:
+        raise click.UsageError("--front: takes no --distill; fine-tune subnets of the front one by one for that.")
+    rows = read_task_data(task, data, text_columns, label_column, kind, model=distill or model)
     require_train(rows, data)
     from aebert.finetuning import DistillSettings, FinetuneSettings, Teacher, finetune
     from aebert.finetuning.settings import PRECISION_CHOICES
@@ -93,6 +105,16 @@ def command(
         precision=next(choice for choice in PRECISION_CHOICES if choice == precision),
         checkpoint_seconds=checkpoint_seconds,
     )
+    if front:
+        from aebert.search.run.accuracy_budget import finetune_front
+
+        with step_progress(output) as progress:
+            tuned = finetune_front(model, rows, settings, directory, progress)
+        output.result(f"fine-tuned {len(tuned)} subnets of the front; no development set was read")
+        for _, folder in tuned:
+            output.wrote(folder)
+        return
+    assert directory is not None, "refused above"
     teacher = (
         None if distill is None else Teacher(distill, DistillSettings(distill_weight, temperature, distill_hidden))
     )
@@ -101,7 +123,7 @@ def command(
     training = report.training
     output.note(
         f"{training.steps} steps on {report.train_rows} rows in {training.seconds:.0f} s ({training.precision}, "
-        f"{training.device}); {report.calibration_rows} rows left out for calibration"
+        f"{training.device}); {report.calibration_rows} rows left out for scoring"
     )
     for name, scores in report.dev.items():
         output.result(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from aebert.cli.calibration_text import chosen_texts, optional_task_data
+from aebert.cli.calibration_options import chosen_texts, optional_task_data
 from aebert.cli.names import complete_board
-from aebert.cli.output import current_output
+from aebert.cli.output import Output, current_output
 from aebert.cli.progress import step_progress
 from aebert.cli.task_options import task_options
+from aebert.support.errors import AebertError
 
 
 @click.command(name="generate")
@@ -26,17 +27,18 @@ from aebert.cli.task_options import task_options
 @click.option("--tokens", type=int, help="Tokens that meet a weight tile in one cycle (T).")
 @click.option("--out-lanes", type=int, help="Outputs of a weight tile (BN).")
 @click.option("--in-lanes", type=int, help="Inputs of a weight tile (BK), one from each bank.")
+@click.option("--row-slices", type=int, help="Cycles for which T tokens occupy the units behind the array: 1, 2 or 4.")
 @click.option("--max-seq", type=int, help="Longest sequence in tokens [default: 128, 64 or 32, as fits].")
 @click.option("--max-tokens", type=int, help="Tokens of one launch, all its sequences together [default: --max-seq].")
 @click.option("--config", "design_file", type=click.Path(path_type=Path), help="Sizes from 'aebert explore -o FILE'.")
 @click.option(
     "--clock-mhz",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(1, 2000),
     help="Target clock [default: the board's, less if crowded].",
 )
 @click.option(
     "--compute-units",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 256),
     help="Copies of the kernel in the bitstream.",
 )
 @task_options(required=False)
@@ -53,6 +55,7 @@ def command(
     tokens: int | None,
     out_lanes: int | None,
     in_lanes: int | None,
+    row_slices: int | None,
     max_seq: int | None,
     max_tokens: int | None,
     design_file: Path | None,
@@ -73,12 +76,12 @@ def command(
 
     Example: aebert generate subnet --board u200 -o project
     """
-    from aebert.design.defaults import GivenSizes
-    from codegen.generate_from_folder import DesignChoice, generate
+    from aebert.design.default_sizes import GivenSizes
+    from codegen.step import DesignChoice, generate
 
     output = current_output()
-    rows = optional_task_data(text, task, data, text_columns, label_column, kind)
-    sizes = GivenSizes(tokens, out_lanes, in_lanes, max_tokens)
+    rows = optional_task_data(subnet, text, task, data, text_columns, label_column, kind)
+    sizes = GivenSizes(tokens, out_lanes, in_lanes, row_slices, max_tokens)
     with step_progress(output) as progress:
         generated = generate(
             subnet,
@@ -104,4 +107,22 @@ def command(
         macs_per_cycle=config.macs_per_cycle,
         weight_tiles=generated.image.counts.tile_count,
     )
+    _check_schedule(output, directory)
     output.wrote(directory, f"aebert verify {shlex.quote(str(directory))}")
+
+
+def _check_schedule(output: Output, project: Path) -> None:
+    """A line on whether every loop has its II at the project's clock. It never fails what was generated."""
+    from codegen.manifest import read_manifest
+    from codegen.schedule.stored_schedule import can_schedule, stored_schedule
+
+    if not can_schedule():
+        output.note("schedule: not checked; run pip install 'aebert[schedule]'")
+        return
+    try:
+        for _ in output.track([project], "schedule the kernel's loops"):
+            found = stored_schedule(project, read_manifest(project))
+    except AebertError as error:
+        output.note(f"schedule: not checked: {error}")
+        return
+    output.result(found.in_a_line(), schedule={"supported_mhz": found.supported_mhz, "misses": found.misses})

@@ -27,15 +27,16 @@ from aebert.cli.output import current_output
 def command(file: Path, directory: Path, tokenizer: Path | None, base: Path | None, force: bool) -> None:
     """Read the encoder in FILE, an ONNX model, and write it as a Hugging Face directory for the other commands.
 
-    Takes exports of BERT, RoBERTa, DistilBERT and ELECTRA by torch.onnx or Optimum, in float32, and recognises them by
-    the structure of the graph. What was recognised is checked against the graph in onnxruntime.
+    Takes exports of BERT, RoBERTa, DistilBERT and ELECTRA by torch.onnx or Optimum, in float32 or half precision, and
+    recognises them by the structure of the graph. What was recognised is checked against the graph in onnxruntime.
 
     Example: aebert import model.onnx -o model && aebert prune model -o subnet --ratio 0.5
     """
     from aebert.onnx_exchange.import_model import import_model
 
     output = current_output()
-    imported = import_model(file, directory, tokenizer, base, force)
+    for _ in output.track([file], "read the graph and check it"):
+        imported = import_model(file, directory, tokenizer, base, force)
     model, shape = imported.model, imported.model.encoder.shape
     error = imported.recognised.error
     behind = "a head" if model.head is not None else "a pooler" if model.pooler is not None else "no head"

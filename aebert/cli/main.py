@@ -1,17 +1,20 @@
 """``aebert``: finds the command, and turns every failure a user can meet into one line and an exit code.
 
 Exit codes: 0 done; 1 done, and the answer is no (``verify`` found a mismatch); 2 bad input, a missing file or tool;
-70 a fault in aebert itself; 130 interrupted; 141 whoever read our output went away.
+70 a fault in aebert itself; 130 interrupted (Ctrl-C or SIGTERM); 141 whoever read our output went away.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 
@@ -21,7 +24,7 @@ from click.shell_completion import CompletionItem
 
 from aebert.cli.common_options import COMPLETION_VARIABLE, add_common_options
 from aebert.cli.config_file import CONFIG_FILES, default_map, find_config_files
-from aebert.cli.failures import describe_failure
+from aebert.cli.failures import describe_failure, termination_as_interrupt
 from aebert.cli.output import Output
 
 
@@ -48,15 +51,21 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "measure": LazyCommand("aebert.cli.measure", "Measure the latency of a project on a device."),
     "explore": LazyCommand("aebert.cli.explore", "Search the sizes of a design for a board."),
     "estimate": LazyCommand("aebert.cli.estimate", "Predict latency and resources of a subnet or project."),
-    "calibrate": LazyCommand("aebert.cli.calibrate", "Fit the cost model of a board to measured runs."),
+    "fit-cost": LazyCommand("aebert.cli.fit_cost", "Fit the cost model of a board to measured runs."),
     "runs": LazyCommand("aebert.cli.runs", "Measured facts in an SQL database."),
     "lint": LazyCommand("aebert.cli.lint", "Check the rendered C++ of a project against the rules for HLS."),
+    "schedule": LazyCommand("aebert.cli.schedule", "II, depth and clock of every loop, as synthesis will find them."),
     "report": LazyCommand("aebert.cli.report", "Write a project's report as one HTML file."),
     "demo": LazyCommand("aebert.cli.demo", "The whole path on MiniLM-L6, with a report."),
+    "demo-model": LazyCommand("aebert.cli.demo_model", "Write a small real model to try the commands on."),
     "doctor": LazyCommand("aebert.cli.doctor", "What works on this machine, and what is missing for what."),
     "config": LazyCommand("aebert.cli.config", "The options that hold, and where each comes from."),
     "completion": LazyCommand("aebert.cli.completion", "Completion of commands, options and names by the shell."),
 }
+
+
+# What commands were called before; they go on working, with a notice.
+OLD_NAMES: Mapping[str, str] = {"calibrate": "fit-cost"}
 
 
 class LazyGroup(click.Group):
@@ -75,8 +84,13 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if (name := OLD_NAMES.get(args[0])) is not None:
+            click.echo(f"aebert {args[0]} is now called aebert {name}", err=True)
+            args = [name, *args[1:]]
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
-            raise click.UsageError(f"no command {args[0]!r}; there are {', '.join(COMMANDS)}.", ctx)
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            others = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}."
+            raise click.UsageError(f"no command {args[0]!r}; {others}", ctx)
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -123,6 +137,8 @@ def cli(ctx: click.Context, as_json: bool, quiet: bool, verbose: bool, debug: bo
     """
     output = Output(quiet=quiet, verbose=verbose, debug=debug, as_json=as_json)
     for file in ctx.meta[CONFIG_FILES]:
+        for line in file.ignored:
+            output.note(line)
         output.detail(f"options from {file.path}")
     ctx.obj = output
 
@@ -132,11 +148,24 @@ class _Boundary:
 
     def __init__(self, arguments: Sequence[str]) -> None:
         # Of a command line that cannot be parsed, this is what is known.
-        self.output = Output(as_json="--json" in arguments, debug="--debug" in arguments)
+        as_json = "--json" in arguments or _is_set("AEBERT_JSON")
+        self.output = Output(as_json=as_json, debug="--debug" in arguments)
         self.context: click.Context | None = None
         self.exit_code = 0
         self.error: str | None = None
         self.told_help = False
+        # What --help and --version print is a field of the JSON object.
+        self.asks_help = bool({"--help", "-h", "--version"}.intersection(arguments))
+        self.help = io.StringIO()
+
+    @contextmanager
+    def help_kept(self) -> Iterator[None]:
+        """With ``--json`` what is printed for ``--help`` goes to ``help``."""
+        if not (self.asks_help and self.output.as_json):
+            yield
+            return
+        with redirect_stdout(self.help):
+            yield
 
     def __enter__(self) -> _Boundary:
         return self
@@ -151,9 +180,12 @@ class _Boundary:
                 self.output = replace(found, as_json=as_json)
         if error is None:
             return False
-        if not isinstance(error, Exception | KeyboardInterrupt):
+        # A parser in Rust may throw a PanicException, which is no Exception: it must not end in exit code 1, an answer.
+        if isinstance(error, SystemExit | GeneratorExit):
             return False
         self.exit_code, line = describe_failure(error)
+        if isinstance(error, KeyboardInterrupt) and self._can_resume():
+            line = "interrupted; the same command with --resume goes on."
         # No command ends itself with 0 halfway: that is what --help and --version do.
         self.told_help = isinstance(error, NoArgsIsHelpError) or (isinstance(error, Exit) and self.exit_code == 0)
         if self.output.debug and line:
@@ -169,11 +201,26 @@ class _Boundary:
             _forget_unwritten_output()
         return True
 
+    def _can_resume(self) -> bool:
+        name = None if self.context is None else self.context.invoked_subcommand
+        command = None if self.context is None or name is None else cli.get_command(self.context, name)
+        return command is not None and any(parameter.name == "resume" for parameter in command.params)
+
     def document(self) -> str | None:
         """The JSON object that is due on standard output, if one is."""
-        if not self.output.as_json or self.told_help:
+        if not self.output.as_json:
             return None
+        if self.told_help:
+            if not self.asks_help:
+                return None
+            self.output.collected.command = (self.context and self.context.invoked_subcommand) or ""
+            self.output.result(help=self.help.getvalue().rstrip("\n"))
         return self.output.document(self.exit_code, self.error)
+
+
+def _is_set(variable: str) -> bool:
+    """As click reads the variable of a flag."""
+    return os.environ.get(variable, "").strip().lower() in ("1", "true", "t", "yes", "y", "on")
 
 
 def _forget_unwritten_output() -> None:
@@ -191,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if COMPLETION_VARIABLE in os.environ:
         cli.main(prog_name="aebert")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    with _Boundary(given) as command:
+    with _Boundary(given) as command, termination_as_interrupt(), command.help_kept():
         began = time.monotonic()
         with cli.make_context("aebert", given) as command.context:
             cli.invoke(command.context)

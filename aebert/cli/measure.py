@@ -9,29 +9,39 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aebert.cli.arguments import project_argument
+from aebert.cli.learned import database_option, learned_option, stored_synthesis
 from aebert.cli.names import complete_device
 from aebert.cli.output import Output, current_output
-from aebert.cli.runs import database_option
+from aebert.cli.trust import tell_trust, trust_option
 
 if TYPE_CHECKING:
     from host.measure import Distribution, Measurement
 
 
 @click.command(name="measure")
-@click.argument("project", type=click.Path(path_type=Path))
+@project_argument
 @click.option(
     "--device",
     default="emulator",
     show_default=True,
     shell_complete=complete_device,
-    help="emulator (timed), pynq:N, xrt:N or remote:HOST.",
+    help="emulator (timed), rtl (simulated), pynq:N, xrt:N or remote:HOST.",
 )
 @click.option("--tokens", type=click.IntRange(min=1), help="Tokens of a sequence [default: the longest].")
-@click.option("--sequences", type=click.IntRange(min=1), default=1, show_default=True, help="Sequences in one launch.")
-@click.option("--warm-up", type=click.IntRange(min=1), default=5, show_default=True, help="Launches before it counts.")
-@click.option("--repeats", type=click.IntRange(min=1), default=100, show_default=True, help="Launches that count.")
+@click.option(
+    "--sequences", type=click.IntRange(1, 65_536), default=1, show_default=True, help="Sequences in one launch."
+)
+@click.option(
+    "--warm-up", type=click.IntRange(1, 1_000_000), default=5, show_default=True, help="Launches before it counts."
+)
+@click.option(
+    "--repeats", type=click.IntRange(1, 10_000_000), default=100, show_default=True, help="Launches that count."
+)
 @click.option("--store", is_flag=True, help="Keep the figures as a run record.")
+@trust_option
 @database_option
+@learned_option
 def command(
     project: Path,
     device: str,
@@ -39,12 +49,15 @@ def command(
     sequences: int,
     warm_up: int,
     repeats: int,
+    trust_changes: bool,
     store: bool,
     database: str | None,
+    no_runs: bool,
 ) -> None:
-    """Measure the latency of one launch of PROJECT: on a board by the wall clock, in emulation in cycles.
+    """Measure the latency of one launch of PROJECT: on a board by the wall clock, emulated and simulated in cycles.
 
-    Figures from the emulator are marked "emulated": the timed emulation's cycles at the design's clock.
+    Figures from the emulator are marked "emulated": the timed emulation's cycles at the design's clock, with II and
+    depths of the design's own synthesis where the run database has it.
 
     Example: aebert measure project --tokens 128 --store
     """
@@ -52,14 +65,17 @@ def command(
     from host.measure import measure, run_record
 
     output = current_output()
-    loaded = load_project(project)
+    loaded = load_project(project, trust_changes=trust_changes)
+    known = stored_synthesis(loaded.manifest.design_digest, database, no_runs, may_be_new=store)
     lengths = [tokens or loaded.manifest.config.max_length] * sequences
     for _ in output.track([device], "measure"):
-        measurement = measure(loaded, device, lengths, warm_up, repeats)
+        measurement = measure(loaded, device, lengths, warm_up, repeats, known.loops if known else None)
     _print(output, measurement)
-    output.result(project=project, **{each.name: getattr(measurement, each.name) for each in fields(measurement)})
+    tell_trust(output, loaded)
+    facts = {each.name: getattr(measurement, each.name) for each in fields(measurement)}
+    output.result(project=project, lengths=measurement.lengths, **facts)
     if store:
-        from aebert.records import open_database
+        from aebert.records.database import open_database
 
         open_runs = open_database(database)
         open_runs.add([run_record(loaded, measurement)])

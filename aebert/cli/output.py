@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 from typing import TypeVar
 
 import click
@@ -20,6 +21,8 @@ import click
 from aebert.cli.plain_values import PlainValue, plain_value
 
 Item = TypeVar("Item")
+
+SLOW_S = 1.0
 
 
 @dataclass
@@ -128,13 +131,25 @@ def _bar(items: Iterable[Item], description: str, total: int | None) -> Iterator
 
 def _lines(items: Iterable[Item], description: str, total: int | None) -> Iterator[Item]:
     """A log keeps every line it is given, so it gets few: the start, and each tenth of a known total."""
-    click.echo(f"{description} ...", err=True)
     said = 0
-    for done, item in enumerate(items, start=1):
-        yield item
-        if total and done * 10 // total > said:
-            said = done * 10 // total
-            click.echo(f"{description}: {done}/{total}", err=True)
+    with said_once_slow(f"{description} ..."):
+        for done, item in enumerate(items, start=1):
+            yield item
+            if total and done * 10 // total > said:
+                said = done * 10 // total
+                click.echo(f"{description}: {done}/{total}", err=True)
+
+
+@contextmanager
+def said_once_slow(line: str) -> Iterator[None]:
+    """``line`` on standard error once the block has taken a second: what is refused at once is refused in one line."""
+    timer = Timer(SLOW_S, click.echo, (line,), {"err": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def current_output() -> Output:

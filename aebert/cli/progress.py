@@ -1,27 +1,36 @@
-"""Progress through named steps: a bar with time left on a terminal, one line per step elsewhere."""
+"""Progress through named steps: a bar with time left on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import click
 
-from aebert.cli.output import Output, shows_bars
-from aebert.progress import Progress
+from aebert.cli.output import Output, said_once_slow, shows_bars
+from aebert.support.progress import Progress
+
+# A log is not silent for longer while a step goes on.
+SILENT_SECONDS = 30.0
 
 
 @contextmanager
 def step_progress(output: Output) -> Iterator[Progress]:
-    """A callback ``(step, done, total)``; a step ends when ``done`` reaches ``total``."""
+    """A callback ``(step, done, total)``; a step ends when ``done`` reaches ``total``.
+
+    Where there is no terminal, a step that takes long is one line when it began, one for every half minute in which it
+    went on, and one at its end.
+    """
     if output.quiet:
         yield lambda step, done, total: None
     elif shows_bars():
         with _bars() as progress:
             yield progress
     else:
-        yield _lines()
+        with _lines() as progress:
+            yield progress
 
 
 @contextmanager
@@ -48,14 +57,31 @@ def _bars() -> Iterator[Progress]:
         yield progress
 
 
-def _lines() -> Progress:
-    began: dict[str, float] = {}
+@dataclass
+class _Step:
+    """When it began and when it was last spoken of; ``announced`` ends the wait for its first line."""
 
-    def progress(step: str, done: int, total: int) -> None:
-        if step not in began:
-            began[step] = time.monotonic()
-            click.echo(f"{step} ...", err=True)
-        if done == total:
-            click.echo(f"{step}: {time.monotonic() - began[step]:.1f} s", err=True)
+    began: float
+    said: float
+    announced: ExitStack
 
-    return progress
+
+@contextmanager
+def _lines() -> Iterator[Progress]:
+    steps: dict[str, _Step] = {}
+    with ExitStack() as unfinished:
+
+        def progress(step: str, done: int, total: int) -> None:
+            now = time.monotonic()
+            if step not in steps:
+                steps[step] = _Step(now, now, unfinished.enter_context(ExitStack()))
+                steps[step].announced.enter_context(said_once_slow(f"{step} ..."))
+            known = steps[step]
+            if done == total:
+                known.announced.close()
+                click.echo(f"{step}: {now - known.began:.1f} s", err=True)
+            elif now - known.said >= SILENT_SECONDS:
+                known.said = now
+                click.echo(f"{step}: {done} of {total} after {now - known.began:.0f} s", err=True)
+
+        yield progress

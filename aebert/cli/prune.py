@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from aebert.cli.common_options import overruled
-from aebert.cli.names import complete_pattern
+from aebert.cli.names import MethodChoice, complete_pattern
 from aebert.cli.output import current_output
 from aebert.cli.progress import step_progress
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
 
 if TYPE_CHECKING:
-    from aebert.prune_model import Ratios
+    from aebert.pruning.step import Ratios
 
 
 @click.command(name="prune")
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--saliency",
-    type=click.Choice(["magnitude", "activation", "second-order"]),
+    type=MethodChoice("saliency", ["magnitude", "activation", "second-order"]),
     default="activation",
     show_default=True,
     help="What counts as important (see docs/pruning.md).",
@@ -67,8 +67,8 @@ def command(
 
     Example: aebert prune MODEL -o subnet --ratio 0.5 --pattern vector:4x1 --compensate
     """
-    from aebert.calibration import read_texts
-    from aebert.prune_model import prune
+    from aebert.models.calibration_text import read_texts
+    from aebert.pruning.step import prune
 
     output = current_output()
     weaker = overruled(ctx, "ratio", "per_layer", "per_matrix")
@@ -90,13 +90,17 @@ def command(
             force=force,
             progress=progress,
         ).record
+    from aebert.pruning.fidelity import EMBEDDING_COSINE
+
     output.result(
-        f"overall ratio {record.overall_ratio:.6f}, pattern {record.pattern}, digest {record.digest[:12]}",
+        f"overall ratio {record.overall_ratio:.6f}, pattern {record.pattern}, digest {record.digest[:12]}; mean cosine "
+        f"{record.scores[EMBEDDING_COSINE]:.4f} of sentence embeddings to the dense model's",
         subnet=directory,
         overall_ratio=record.overall_ratio,
         pattern=record.pattern,
         saliency=record.saliency,
         compensation=record.compensation,
+        scores=record.scores,
         digest=record.digest,
         source_digest=record.source_digest,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,11 @@ import click
 
 from aebert.cli.names import complete_board
 from aebert.cli.output import current_output
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
 
 if TYPE_CHECKING:
-    from aebert.records import RunDatabase, RunRecord, Source, StoredRecord
+    from aebert.records.database import RunDatabase, StoredRecord
+    from aebert.records.record import RunRecord, Source
     from aebert.records.transfer import ExportFormat
 
 SOURCES = ("emulated", "csynth", "cosim", "rtl_sim", "hw_emu", "hw", "published")
@@ -69,11 +71,15 @@ def import_command(
     note: str | None,
     show_refused: bool,
 ) -> None:
-    """Store the facts in reports, folders of reports, or JSON Lines of records.
+    """Store the facts in reports, folders of reports, projects, or JSON Lines of records.
 
-    Example: aebert runs import project/build --board u200
+    A project folder brings its manifest: its reports are stored with what the cost model needs, set beside what was
+    predicted, and used by estimate, emulate --timed and search from then on.
+
+    Example: aebert build project --tool vitis_hls && aebert runs import project
     """
-    from aebert.records import open_database
+    from aebert.cli.project_import import comparison, is_project, read_project
+    from aebert.records.database import open_database
     from aebert.records.from_reports import ImportContext
     from aebert.records.import_files import read_files
 
@@ -89,11 +95,17 @@ def import_command(
         measured_at=measured_at,
         note=note,
     )
-    found = read_files(paths, context)
+    projects = [path for path in paths if is_project(path)]
+    found = read_files([path for path in paths if path not in projects], context)
+    for project in projects:
+        found += read_project(project, context)
     if not found.records:
         raise AebertError(f"{paths[0]}: no report with a fact to record; {_refusals(found.refused)}")
     stored = open_database(database)
+    before = stored.query() if projects else []
     result = stored.add(found.records)
+    after = stored.query() if projects else []
+    stored.close()
     output.result(
         f"{result.added} records added, {result.known} known already, from {found.used} files",
         added=result.added,
@@ -102,12 +114,15 @@ def import_command(
         without_facts=len(found.without_facts),
         refused=found.refused,
     )
+    for project in projects:
+        for line in comparison(project, before, after):
+            output.result(line)
     if found.without_facts:
         output.note(f"{len(found.without_facts)} reports hold no fact to record (failed runs, clock tables)")
     shown = found.refused if show_refused else found.refused[:_SHOWN_REFUSALS]
     for reason in shown:
         output.note(f"refused {reason}")
-    output.next("aebert runs list")
+    output.next(f"aebert estimate {shlex.quote(str(projects[0]))}" if projects else "aebert runs list")
     if len(shown) < len(found.refused):
         output.note(f"and {len(found.refused) - len(shown)} more files refused; --show-refused lists them")
 
@@ -129,7 +144,7 @@ def list_command(
 
     Example: aebert runs list --source emulated --limit 10
     """
-    from aebert.records import RecordFilter
+    from aebert.records.database import RecordFilter
 
     output = current_output()
     records = _open(database).query(RecordFilter(source=source, design=design, board=board, limit=limit))
@@ -176,7 +191,8 @@ def export_command(
 
     Example: aebert runs export -o runs.csv --source emulated
     """
-    from aebert.records import RecordFilter, transfer
+    from aebert.records import transfer
+    from aebert.records.database import RecordFilter
 
     output = current_output()
     chosen = _format(path, form)
@@ -201,7 +217,7 @@ def _format(path: Path | None, form: str | None) -> ExportFormat:
 
 
 def _open(database: str | None) -> RunDatabase:
-    from aebert.records import open_database
+    from aebert.records.database import open_database
 
     return open_database(database, create=False)
 

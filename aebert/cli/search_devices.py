@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aebert.cli.output import Output
-from aebert.errors import AebertError
+from aebert.cli.trust import tell_trust
+from aebert.search.options import SearchOptions
+from aebert.support.errors import AebertError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from aebert.cost_model.measurer import Measurer
     from aebert.design.design import Design
-    from aebert.search.measurer import Measurer
     from codegen.project import Project
 
 
@@ -27,26 +29,18 @@ class DeviceSetup:
     design: Design
 
 
-def device_farm(
-    devices: str,
-    project: Path | None,
-    model: Path,
-    run: Path,
-    board: str | None,
-    database: str | None,
-    tokens: int | None,
-    scheduler: str | None,
-    output: Output,
-) -> DeviceSetup:
-    """``devices``: names separated by commas. Without ``project`` one is generated for ``board``, beside ``run``.
+def device_farm(options: SearchOptions, model: Path, run: Path, output: Output) -> DeviceSetup:
+    """The devices of ``--hil``. Without ``--project`` one is generated for ``--board``, beside ``run``.
 
     Raises AebertError when neither project nor board is given, or the project's board is not known here.
     """
-    from aebert.boards import load_board
+    from aebert.design.board import load_board
     from aebert.design.design import Design
-    from codegen.generate_from_folder import generate
     from codegen.project import load_project
+    from codegen.step import generate
 
+    assert options.hil is not None, "the caller has devices"
+    project, board = options.project, options.board
     if project is None:
         if board is None:
             raise AebertError("--hil needs a design; give --project, or --board to generate one")
@@ -54,24 +48,24 @@ def device_farm(
         if not project.exists():
             output.note(f"generating {project}")
             generate(model, project, board=board)
-    loaded = load_project(project)
+    loaded = load_project(project, trust_changes=options.trust_changes)
+    tell_trust(output, loaded)
     manifest = loaded.manifest
     design = Design(manifest.config, load_board(board or manifest.board), manifest.clock_mhz, manifest.compute_units)
     if design.digest != manifest.design_digest:
         raise AebertError(f"{project}: its design is not for board {design.board.name}; leave --board out or fix it")
-    return DeviceSetup(_open(loaded, devices.split(","), database, tokens, scheduler, output), design)
+    return DeviceSetup(_open(loaded, options.hil.split(","), options, output), design)
 
 
 @contextmanager
-def _open(
-    project: Project, names: list[str], database: str | None, tokens: int | None, scheduler: str | None, output: Output
-) -> Iterator[Measurer]:
-    from aebert.records import open_database
+def _open(project: Project, names: list[str], options: SearchOptions, output: Output) -> Iterator[Measurer]:
+    from aebert.records.database import open_database
     from host.farm.measurer import DeviceFarm, FarmSettings
 
-    records = open_database(database)
+    records = open_database(options.database)
+    settings = FarmSettings(tokens=options.tokens)
     try:
-        with DeviceFarm.of(project, names, records, output.note, FarmSettings(tokens=tokens), scheduler) as farm:
+        with DeviceFarm.of(project, names, records, output.note, settings, options.scheduler) as farm:
             yield farm
     finally:
         records.close()

@@ -12,7 +12,7 @@ import click
 from aebert.cli.output import Output, shows_bars
 
 if TYPE_CHECKING:
-    from aebert.search.search import State
+    from aebert.search.run.rounds import State
 
 _LINE_EVERY_S = 10.0
 
@@ -46,8 +46,9 @@ def search_progress(output: Output) -> Iterator[Callable[[State], None]]:
 
 
 def describe_state(state: State, seconds_each: float) -> str:
-    """``96/256 candidates, best -0.3127 (trial 71, 0.41 ms predicted), front of 3, 0:42 left``."""
-    from aebert.search.choice import pareto_front
+    """``96/256 candidates, best -0.3127 (trial 71, 0.41 ms predicted), front of 3, 0:42 left``; with a task, its metric
+    before the trial."""
+    from aebert.search.run.choice import pareto_front
 
     left = round(seconds_each * max(state.total - state.done, 0))
     parts = [f"{state.done}/{state.total} candidates"]
@@ -56,6 +57,7 @@ def describe_state(state: State, seconds_each: float) -> str:
         if state.best.latency is not None:
             source = state.best.latency.source if state.best.measured else "predicted"
             latency = f", {state.best.latency.ms:.4f} ms {source}"
-        parts.append(f"best {state.best.value:.5f} (trial {state.best.trial.trial.number}{latency})")
+        metric = f"metric {state.best.facts['metric']:.4f}, " if "metric" in state.best.facts else ""
+        parts.append(f"best {state.best.value:.5f} ({metric}trial {state.best.number}{latency})")
         parts.append(f"front of {len(pareto_front(state.ranked, len(state.ranked)))}")
     return ", ".join([*parts, f"{left // 60}:{left % 60:02} left"])

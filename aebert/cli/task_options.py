@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from aebert.cli.names import complete_task
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
 
 if TYPE_CHECKING:
     from aebert.tasks import TaskData
@@ -67,8 +68,11 @@ def read_task_data(
     label_column: str | None,
     kind: str | None,
     with_train: bool = True,
+    model: Path | None = None,
 ) -> TaskData:
-    """The rows that these options name. Raises AebertError for options that do not go together."""
+    """The rows that these options name; data of one's own has the classes of ``model`` where its labels are among them.
+
+    Raises AebertError for options that do not go together."""
     from aebert.tasks import Columns, load_task
     from aebert.tasks.task import TASK_KINDS
 
@@ -80,4 +84,39 @@ def read_task_data(
     if text_columns is None or label_column is None:
         raise AebertError("data of your own needs both --text-columns and --label-column")
     columns = Columns(tuple(name.strip() for name in text_columns.split(",")), label_column)
-    return load_task(task, data, columns, chosen, with_train)
+    return load_task(task, data, columns, chosen, with_train, _classes(model))
+
+
+def optional_task_data(
+    model: Path,
+    task: str | None,
+    data: str | None,
+    text_columns: str | None,
+    label_column: str | None,
+    kind: str | None,
+) -> TaskData | None:
+    """The development rows, where a task is named; ``model`` as in `read_task_data`.
+
+    Raises AebertError for half of a name and for a task without any.
+    """
+    from aebert.tasks.load import require_dev
+
+    if task is None and data is None:
+        return None
+    if task is None or data is None:
+        raise AebertError("a task needs both --task and --data")
+    examples = read_task_data(task, data, text_columns, label_column, kind, with_train=False, model=model)
+    require_dev(examples, data)
+    return examples
+
+
+def _classes(model: Path | None) -> tuple[str, ...]:
+    """The names of the outputs of the model, subnet, project or run of a search in ``model``."""
+    from aebert.models.labels import head_classes
+
+    if model is None:
+        return ()
+    if (model / "config.json").is_file():
+        return head_classes(model)
+    held = (folder for folder in (model / "model", model / "best") if (folder / "config.json").is_file())
+    return head_classes(next(held, model))

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aebert.cli.arguments import project_argument
 from aebert.cli.names import complete_device
 from aebert.cli.output import Output, current_output
 from aebert.cli.progress import step_progress
-from aebert.cli.task_options import read_task_data, task_options
-from aebert.errors import AebertError
+from aebert.cli.task_options import optional_task_data, task_options
+from aebert.cli.trust import trust_option
 
 if TYPE_CHECKING:
-    from aebert.tasks import TaskData
     from host.verify.ladder import Verification
 
 EXIT_MISMATCH = 1
 
 
 @click.command(name="verify")
-@click.argument("project", type=click.Path(path_type=Path))
+@project_argument
 @click.option(
     "--device", default="emulator", show_default=True, shell_complete=complete_device, help="What runs the project."
 )
@@ -34,6 +34,7 @@ EXIT_MISMATCH = 1
 )
 @click.option("-o", "--output", "path", type=click.Path(path_type=Path), help="Write all figures to a JSON file.")
 @click.option("--junit", "junit_path", type=click.Path(path_type=Path), help="Write JUnit XML for CI.")
+@trust_option
 def command(
     project: Path,
     device: str,
@@ -47,6 +48,7 @@ def command(
     rows: int | None,
     path: Path | None,
     junit_path: Path | None,
+    trust_changes: bool,
 ) -> None:
     """Check that PROJECT computes what PyTorch computes: every pass of every layer, bit for bit.
 
@@ -56,13 +58,13 @@ def command(
 
     Example: aebert verify project --junit verify.xml
     """
-    from aebert.atomic import write_text
-    from aebert.calibration import verification_texts
-    from host.verify.folder import verify
+    from aebert.models.calibration_text import verification_texts
+    from aebert.support.atomic_files import write_text
     from host.verify.formats import to_json, to_junit
+    from host.verify.step import verify
 
     output = current_output()
-    examples = _task_rows(task, data, text_columns, label_column, kind)
+    examples = optional_task_data(project, task, data, text_columns, label_column, kind)
     with step_progress(output) as progress:
         verification = verify(
             project,
@@ -71,6 +73,7 @@ def command(
             lengths=tokens or None,
             task=examples,
             rows=rows,
+            trust_changes=trust_changes,
             progress=progress,
         )
     print_verification(output, verification)
@@ -81,20 +84,6 @@ def command(
     if not verification.passed:
         raise click.exceptions.Exit(EXIT_MISMATCH)
     output.next(f"aebert report {shlex.quote(str(project))}")
-
-
-def _task_rows(
-    task: str | None, data: str | None, text_columns: str | None, label_column: str | None, kind: str | None
-) -> TaskData | None:
-    from aebert.tasks.load import require_dev
-
-    if task is None and data is None:
-        return None
-    if task is None or data is None:
-        raise AebertError("a task needs both --task and --data")
-    examples = read_task_data(task, data, text_columns, label_column, kind, with_train=False)
-    require_dev(examples, data)
-    return examples
 
 
 def print_verification(output: Output, verification: Verification) -> None:

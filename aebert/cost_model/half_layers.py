@@ -1,4 +1,4 @@
-"""The closed form (aebert.design.cycles) for very many subnets on one design.
+"""The closed form (aebert.design.launch_cycles) for very many subnets on one design.
 
 A LayerNorm lets nothing of the next pass start before it, so the cycles of a launch are a sum over half layers: query
 to the first LayerNorm, FFN to the second. Those of a half layer are maxima and sums of terms linear in its matrices'
@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aebert.design.bandwidth import MemoryRates
-from aebert.design.cycles import count_cycles, time_passes
 from aebert.design.launch_clock import CycleCount
-from aebert.design.sizes import Floats, Ints, Sizes
+from aebert.design.launch_cycles import count_cycles, time_passes
+from aebert.design.pipeline_latencies import DEFAULT_LATENCIES, Latencies
+from aebert.design.size_arrays import Floats, Ints, Sizes
 from aebert.design.workload import Workload, matrix_sizes
-from aebert.encoder import MATRIX_NAMES, EncoderShape
+from aebert.models.encoder import MATRIX_NAMES, EncoderShape
 
 ATTENTION, FFN = slice(0, 4), slice(4, 6)  # of MATRIX_NAMES
 _ATTENTION_PASSES = ("query", "key", "value", "scores", "context", "attention_output")
@@ -49,7 +50,7 @@ class HalfLayers:
 
     ``rest``: cycles of loading, storing and of what the first layer need not wait for. ``error``: the largest deviation
     from the closed form that was found at random tile counts, relative. ``groups``: token groups that each tile meets;
-    ``steps``: of the engine in the attention of a layer, whose weights are keys and values.
+    ``steps``: of the engine in the attention of a layer, whose weights are keys and values; ``interval``: its II.
     """
 
     attention: Planes
@@ -58,13 +59,14 @@ class HalfLayers:
     error: float
     groups: int
     steps: float
+    interval: float = 1.0
 
     def engine_cycles(self, tiles: Floats) -> Floats:
-        """Of those of `cycles`, the ones in which the engine multiplies [candidates]."""
+        """Of those of `cycles`, the ones of the engine's steps [candidates]."""
         flat = tiles.reshape(len(tiles), -1)
-        steps: Floats = flat @ np.full(flat.shape[1], float(self.groups))
-        steps += self.steps * tiles.shape[1]
-        return steps
+        cycles: Floats = flat @ np.full(flat.shape[1], self.interval * self.groups)
+        cycles += self.interval * self.steps * tiles.shape[1]
+        return cycles
 
     def cycles(self, tiles: Floats) -> Floats:
         """Cycles [candidates] of encoders with ``tiles`` [candidates, layers, matrices], ordered as MATRIX_NAMES."""
@@ -86,16 +88,17 @@ class LaunchKind:
     shape: EncoderShape
     lengths: tuple[int, ...]
     memory: MemoryRates
+    latencies: Latencies = DEFAULT_LATENCIES
 
     def count(self, tiles: Floats | Ints) -> CycleCount:
         """The closed form's own cycles [candidates], for ``tiles`` [candidates, layers, matrices]."""
-        return count_cycles(*self._launches(tiles), memory=self.memory)
+        return count_cycles(*self._launches(tiles), memory=self.memory, latencies=self.latencies)
 
     def second_layer(self, tiles: Floats) -> tuple[Floats, Floats]:
         """Cycles [candidates] of the two halves of the second layer."""
         attention, ffn = np.zeros(len(tiles)), np.zeros(len(tiles))
         half = attention
-        for step in time_passes(*self._launches(tiles), memory=self.memory):
+        for step in time_passes(*self._launches(tiles), memory=self.memory, latencies=self.latencies):
             if step.layer == 1:
                 if step.name != "layer_norm":
                     half = attention if step.name in _ATTENTION_PASSES else ffn
@@ -142,7 +145,7 @@ def half_layers(kind: LaunchKind) -> HalfLayers:
     rest = float((rests.min() + rests.max()) / 2)
     error = float(np.max(np.abs(rests - rest) / walked.total))
     steps = float((walked.lane_cycles - found.engine_cycles(fresh))[0]) / fresh.shape[1]
-    return replace(found, rest=rest, error=error, steps=steps)
+    return replace(found, rest=rest, error=error, steps=steps, interval=kind.latencies.engine_interval)
 
 
 def _slopes(kind: LaunchKind, probes: Floats, halves: tuple[Floats, Floats]) -> tuple[Floats, Floats]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aebert.cost_model.fit import Prior, fit
 from aebert.cost_model.intervals import LEVELS, Bound, conformal_bound
 from aebert.cost_model.observations import Floats, Observations
+from aebert.cost_model.robust_fit import Prior, fit
 
 Track = Callable[[Iterable[str]], Iterable[str]]
 
@@ -43,7 +43,7 @@ class HeldOut:
 @dataclass(frozen=True)
 class GroupError:
     """One row of the table. ``bias``: median of predicted / measured - 1; ``inside``: share of the group's runs in the
-    interval of each of `intervals.LEVELS`, calibrated on the other groups."""
+    interval of each of `intervals.LEVELS`, fitted to the other groups."""
 
     group: str
     runs: int

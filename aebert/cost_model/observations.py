@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -9,34 +9,36 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aebert.cost_model.half_layers import HalfLayers, LaunchKind, half_layers
+from aebert.cost_model.measurer import MeasuredCandidate
+from aebert.cost_model.protocols import LatencyPrediction
 from aebert.cost_model.spread import Spread, combine
-from aebert.cost_model.tiles import TileModel, pattern_tile_model
-from aebert.cost_model.uncertainty import CLOCK, CLOSED_FORM
+from aebert.cost_model.subnet_tiles import TileModel, pattern_tile_model
+from aebert.cost_model.uncertainty import CLOCK, CLOSED_FORM, SLOW_ENGINE
 from aebert.design.bandwidth import memory_rates
 from aebert.design.design import Design
-from aebert.design.sizes import Floats, Ints, Sizes
-from aebert.encoder import EncoderShape
-from aebert.errors import AebertError
-from aebert.json_digest import json_digest
-from aebert.pruning.patterns import Pattern, parse_pattern
-from aebert.search.latency import LatencyPrediction
-from aebert.search.measurer import Measurement
-from aebert.source_kind import SourceKind
+from aebert.design.pipeline_latencies import DEFAULT_LATENCIES, Latencies
+from aebert.design.size_arrays import Floats, Ints, Sizes
+from aebert.models.encoder import EncoderShape
+from aebert.pruning.zero_patterns import Pattern, parse_pattern
+from aebert.records.source_kind import SourceKind
+from aebert.support.errors import AebertError
+from aebert.support.json_digest import json_digest
 
 if TYPE_CHECKING:
-    from aebert.cost_model.calibrated_model import CalibratedModel, CalibratedQuantity
+    from aebert.cost_model.fitted_model import FittedModel, FittedQuantity
+    from aebert.cost_model.synthesis import Synthesis
 
 # The nearest to a board that there is among measurements is what a model is fitted to.
 _FIDELITY: tuple[SourceKind, ...] = ("hw", "hw_emu", "rtl_sim", "cosim", "csynth", "emulated")
 # Two subnets on one design differ from the model by factors as alike as this (standard deviation), until measured.
 _SAME_FACTOR = 0.003
 _CHUNK = 1 << 11  # candidates at a time: the arrays of one step stay in the processor's cache
-UNCALIBRATED = "predicted, closed form"
+UNFITTED = "predicted, closed form"
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Milliseconds per cycle in which the engine multiplies, per other cycle, and per launch, with their spread."""
+    """Milliseconds per cycle of the engine's steps, per other cycle, and per launch, with their spread."""
 
     engine: float
     other: float
@@ -47,7 +49,7 @@ class Coefficients:
 
 @dataclass(frozen=True)
 class SubnetLatency:
-    """A `aebert.search.latency.LatencyModel`: candidates of one pattern on one design, at one launch's lengths."""
+    """A `LatencyModel`: candidates of one pattern on one design, at one launch's lengths."""
 
     tiles: TileModel
     halves: HalfLayers
@@ -67,7 +69,7 @@ class SubnetLatency:
         return LatencyPrediction(mean, mean * given.spread.low, mean * given.spread.high, given.source)
 
     def _cycles(self, kept: Ints) -> tuple[Floats, Floats]:
-        """Of the launch, and those in which the engine multiplies."""
+        """Of the launch, and those of the engine's steps."""
         total, engine = np.empty(len(kept)), np.empty(len(kept))
         for start in range(0, len(kept), _CHUNK):
             part = slice(start, start + _CHUNK)
@@ -79,7 +81,7 @@ class SubnetLatency:
 
 @dataclass(frozen=True)
 class DesignLatency:
-    """A `aebert.search.latency.CostModel`: launches of sequences of ``lengths`` tokens on ``design``.
+    """A `CostModel`: launches of sequences of ``lengths`` tokens on ``design``.
 
     The spread of ``coefficients`` leaves out tiles that depend on which units are kept.
     """
@@ -88,6 +90,7 @@ class DesignLatency:
     shape: EncoderShape
     lengths: tuple[int, ...]
     coefficients: Coefficients
+    latencies: Latencies = DEFAULT_LATENCIES
 
     @property
     def digest(self) -> str:
@@ -97,6 +100,7 @@ class DesignLatency:
             "shape": asdict(self.shape),
             "lengths": self.lengths,
             "coefficients": asdict(self.coefficients),
+            **({} if self.latencies == DEFAULT_LATENCIES else {"latencies": asdict(self.latencies)}),
         }
         return json_digest(values)
 
@@ -106,16 +110,16 @@ class DesignLatency:
         Raises AebertError where the pattern does not divide the encoder's matrices.
         """
         model = pattern_tile_model(self.shape, pattern, self.design.config) if tiles is None else tiles
-        halves = half_layers(launch_kind(self.design, self.shape, self.lengths))
+        halves = half_layers(replace(launch_kind(self.design, self.shape, self.lengths), latencies=self.latencies))
         spread = combine(self.coefficients.spread, Spread.within(halves.error, "kinks of the closed form"))
         if model.spread:
             spread = combine(spread, Spread.within(model.spread, "tiles of units at random places"))
         return SubnetLatency(model, halves, replace(self.coefficients, spread=spread))
 
-    def recalibrated(self, measurements: Sequence[Measurement]) -> DesignLatency:
+    def refitted(self, measurements: Sequence[MeasuredCandidate]) -> DesignLatency:
         """Fitted to ``measurements`` of this design too, those nearest to a board; all of the search's each time."""
-        from aebert.cost_model.fit import Prior, fit
         from aebert.cost_model.observations import Observations
+        from aebert.cost_model.robust_fit import Prior, fit
 
         source = next((kind for kind in _FIDELITY if any(each.source == kind for each in measurements)), None)
         if source is None:
@@ -139,16 +143,21 @@ class DesignLatency:
             ),
         )
 
-    def _predicted_ms(self, measurement: Measurement) -> float:
+    def _predicted_ms(self, measurement: MeasuredCandidate) -> float:
         candidate = measurement.candidate
         kept = np.array([candidate.kept], np.int64)
         return float(self.latency(parse_pattern(candidate.pattern)).predict(kept).mean_ms[0])
 
 
 def design_latency(
-    design: Design, shape: EncoderShape, lengths: Sequence[int], calibrated: CalibratedModel | None = None
+    design: Design,
+    shape: EncoderShape,
+    lengths: Sequence[int],
+    fitted: FittedModel | None = None,
+    synthesis: Synthesis | None = None,
 ) -> DesignLatency:
-    """The closed form, with a calibrated model's coefficients where there is one.
+    """The closed form, with a fitted model's coefficients where there is one, and II, depths and clock of the design's
+    own ``synthesis`` where that is known.
 
     Raises AebertError when a launch of ``lengths`` does not fit the design, or the encoder does not.
     """
@@ -158,54 +167,68 @@ def design_latency(
         raise AebertError(f"lengths = {list(lengths)}: the design takes sequences of 1 to {config.max_length} tokens")
     if (groups := sum(config.groups(length) for length in lengths)) > config.max_groups:
         raise AebertError(f"lengths = {list(lengths)}: {groups} token groups, the design takes {config.max_groups}")
-    ms_per_cycle, clock = clock_of(design, calibrated)
-    engine, other, launch, cycles = cycle_coefficients(design, calibrated)
-    source = UNCALIBRATED if calibrated is None else f"predicted, closed form calibrated on {len(calibrated.runs)} runs"
+    ms_per_cycle, clock = clock_of(design, fitted, synthesis)
+    latencies = DEFAULT_LATENCIES if synthesis is None else synthesis.latencies(config)
+    engine, other, launch, cycles = cycle_coefficients(design, fitted, latencies)
+    source = UNFITTED if fitted is None else f"predicted, closed form fitted to {len(fitted.runs)} runs"
+    if synthesis is not None:
+        source += f", II and depth from csynth ({synthesis.tool})"
     coefficients = Coefficients(
         engine * ms_per_cycle, other * ms_per_cycle, launch * ms_per_cycle, combine(cycles, clock), source
     )
-    return DesignLatency(design, shape, tuple(lengths), coefficients)
+    return DesignLatency(design, shape, tuple(lengths), coefficients, latencies)
 
 
-def clock_of(design: Design, calibrated: CalibratedModel | None) -> tuple[float, Spread]:
-    """Milliseconds per cycle of the clock that a build is expected to reach, and their spread."""
-    from aebert.cost_model.quantities import CLOCK_PERIOD
+def clock_of(design: Design, fitted: FittedModel | None, synthesis: Synthesis | None = None) -> tuple[float, Spread]:
+    """Milliseconds per cycle of the clock that a build is expected to reach, and their spread.
+
+    HLS keeps a margin for wires: a scheduler's estimate above the clock asked for says nothing, one below is a limit.
+    """
+    from aebert.cost_model.fitted_quantities import CLOCK_PERIOD
 
     period = 1e3 / design.clock_mhz
-    quantity = None if calibrated is None else calibrated.quantities.get(CLOCK_PERIOD)
+    quantity = None if fitted is None else fitted.quantities.get(CLOCK_PERIOD)
+    if synthesis is not None and synthesis.clock_mhz is not None and synthesis.clock_mhz < design.clock_mhz:
+        period = 1e3 / synthesis.clock_mhz
+        if quantity is None:
+            spread = CLOCK.inverse
+            basis = f"csynth estimates {synthesis.clock_mhz:.0f} MHz, below the clock asked for; {spread.basis}"
+            return period / 1e6, replace(spread, basis=basis)
     if quantity is None:
         return period / 1e6, CLOCK.inverse
     from aebert.cost_model.structure import crowding
-    from aebert.design.fit import check_fit
+    from aebert.design.board_fit import check_fit
 
     crowded = crowding(check_fit(design.config, design.board, design.compute_units), design.board)
-    found, spread = _calibrated(quantity, np.array([period, period * crowded]), design)
+    found, spread = _fitted_median(quantity, np.array([period, period * crowded]), design)
     return found / 1e6, spread
 
 
-def cycle_coefficients(design: Design, calibrated: CalibratedModel | None) -> tuple[float, float, float, Spread]:
-    """Cycles per cycle of the closed form (the engine's, others), cycles per launch, and the spread of their sum."""
-    from aebert.cost_model.quantities import CYCLES
+def cycle_coefficients(
+    design: Design, fitted: FittedModel | None, latencies: Latencies
+) -> tuple[float, float, float, Spread]:
+    """Cycles per cycle of the closed form at ``latencies`` (the engine's, others), cycles per launch, and the spread of
+    their sum."""
+    from aebert.cost_model.fitted_quantities import CYCLES
 
-    quantity = None if calibrated is None else calibrated.quantities.get(CYCLES)
+    quantity = None if fitted is None else fitted.quantities.get(CYCLES)
+    slow = latencies.engine_interval > 1
     if quantity is None:
-        return 1.0, 1.0, 0.0, CLOSED_FORM
+        return 1.0, 1.0, 0.0, combine(CLOSED_FORM, SLOW_ENGINE) if slow else CLOSED_FORM
     # A launch of a million steps with as many lanes busy as these designs keep; a launch's own share is small there.
     amounts = np.array([1e6, 1e5, design.clock_mhz * 1e3])
-    found, spread = _calibrated(quantity, amounts, design)
+    found, spread = _fitted_median(quantity, amounts, design)
     effect = found / float(amounts @ np.array(quantity.coefficients))
     engine, other, launch = (effect * coefficient for coefficient in quantity.coefficients)
-    return engine, other, launch * design.clock_mhz * 1e3, spread
+    return engine, other, launch * design.clock_mhz * 1e3, combine(spread, SLOW_ENGINE) if slow else spread
 
 
-def _calibrated(quantity: CalibratedQuantity, amounts: Floats, design: Design) -> tuple[float, Spread]:
+def _fitted_median(quantity: FittedQuantity, amounts: Floats, design: Design) -> tuple[float, Spread]:
     """The median that ``quantity`` predicts for hardware, and its spread."""
-    groups = {"source": ("hw",), "board": (design.board.name,), "design": (design.digest,)}
-    estimate = quantity.predict(amounts[None], groups)
+    estimate = quantity.predict(amounts[None], quantity.known_groups(design.board.name, design.digest))
     median = float(estimate.median[0])
-    runs, promise = len(quantity.held_out), ", interval assumed: few designs" if estimate.assumed else ""
-    basis = f"calibrated on {runs} runs of {quantity.designs} designs{promise}"
-    return median, Spread(float(estimate.low[0]) / median, float(estimate.high[0]) / median, basis)
+    low, high = float(estimate.low[0]) / median, float(estimate.high[0]) / median
+    return median, Spread(low, high, quantity.basis(estimate.assumed), estimate.assumed)
 
 
 def launch_kind(design: Design, shape: EncoderShape, lengths: tuple[int, ...]) -> LaunchKind:

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from aebert.boards import Board, load_board
+from aebert.cost_model.fitted_quantities import (
+    CLOCK_PERIOD,
+    COSIM_CYCLES,
+    CSYNTH_PER_ROUTED,
+    CYCLES,
+    RESOURCES,
+    ROUTED_TERMS,
+    Quantity,
+    routed,
+)
 from aebert.cost_model.observations import Observations
-from aebert.cost_model.quantities import CLOCK_PERIOD, COSIM_CYCLES, CYCLES, RESOURCES, Quantity, routed
 from aebert.cost_model.run_inputs import RunInputs, from_text
 from aebert.cost_model.structure import crowding, structural_cycles, structural_resources, structural_usage
-from aebert.design.fit import Usage
-from aebert.errors import AebertError
-from aebert.records import RunRecord, StoredRecord
+from aebert.cost_model.synthesis import synthesis_of
+from aebert.design.board import Board, load_board
+from aebert.design.board_fit import Usage
+from aebert.design.pipeline_latencies import DEFAULT_LATENCIES, Latencies
+from aebert.records.database import StoredRecord
+from aebert.records.record import RunRecord
+from aebert.support.errors import AebertError
 
 ON_HARDWARE = ("hw", "hw_emu")
 _BUILT = ("synthesised", "placed", "routed")
@@ -49,11 +61,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class _Design:
-    """What is known of a record's design. ``usage`` is None where the resource count says that it does not fit."""
+    """What is known of a record's design. ``usage`` is None where the resource count says that it does not fit;
+    ``latencies``: of its loops as synthesised, where a synthesis is stored."""
 
     inputs: RunInputs
     board: Board
     usage: Usage | None
+    latencies: Latencies
 
 
 def facts_of(records: Sequence[StoredRecord]) -> Facts:
@@ -74,7 +88,7 @@ def facts_of(records: Sequence[StoredRecord]) -> Facts:
     return facts
 
 
-def _designs(records: Iterable[StoredRecord], facts: Facts) -> dict[str, _Design]:
+def _designs(records: Sequence[StoredRecord], facts: Facts) -> dict[str, _Design]:
     """By design digest: one record with inputs speaks for all of its design."""
     found: dict[str, _Design] = {}
     for stored in records:
@@ -93,8 +107,13 @@ def _designs(records: Iterable[StoredRecord], facts: Facts) -> dict[str, _Design
             usage = structural_usage(inputs, board)
         except AebertError:
             usage = None
-        found[record.design_digest] = _Design(inputs, board, usage)
+        found[record.design_digest] = _Design(inputs, board, usage, _synthesised(records, record, inputs))
     return found
+
+
+def _synthesised(records: Sequence[StoredRecord], record: RunRecord, inputs: RunInputs) -> Latencies:
+    synthesis = synthesis_of(records, record.design_digest or "")
+    return DEFAULT_LATENCIES if synthesis is None else synthesis.latencies(inputs.config)
 
 
 def _inputs(stored: StoredRecord) -> RunInputs:
@@ -122,8 +141,10 @@ def _own_facts(stored: StoredRecord, design: _Design | None) -> Iterator[tuple[s
     clock = record.clock_achieved_mhz or record.clock_asked_mhz or design.inputs.clock_mhz
     on_hardware = record.source in ON_HARDWARE
     cycles = _cycles(record, clock)
-    if cycles is not None and record.inputs is not None and (launch := _inputs(stored).launch) is not None:
-        structure = structural_cycles(design.inputs, launch, design.board)
+    own = None if record.inputs is None else _inputs(stored)
+    if cycles is not None and own is not None and own.launch is not None:
+        latencies = design.latencies if own.latencies is None else own.latencies
+        structure = structural_cycles(design.inputs, own.launch, design.board, latencies)
         amounts = (structure.engine, structure.other, clock * 1e3 if on_hardware else 0.0)
         yield CYCLES, Fact(stored.digest, amounts, cycles, groups)
     if design.usage is None:
@@ -131,8 +152,10 @@ def _own_facts(stored: StoredRecord, design: _Design | None) -> Iterator[tuple[s
     predicted = structural_resources(design.usage)
     for name in RESOURCES:
         count = getattr(record, name)
+        # The structure counts what is routed; csynth's own counts are further from that by a known factor.
+        per_routed = CSYNTH_PER_ROUTED[name] if record.resource_stage == "estimated" else 1.0
         if count and predicted[name]:
-            yield name, Fact(stored.digest, (predicted[name],), float(count), groups)
+            yield name, Fact(stored.digest, (predicted[name] * per_routed,), float(count), groups)
     if on_hardware and record.clock_achieved_mhz is not None:
         period = 1e3 / design.inputs.clock_mhz
         amounts_ns = (period, period * crowding(design.usage, design.board))
@@ -168,9 +191,9 @@ def _pairs(records: Sequence[StoredRecord]) -> Iterator[tuple[str, Fact]]:
             yield COSIM_CYCLES, Fact(stored.digest, (float(estimate.cycles_max), 1.0), float(cycles), groups)
         if record.source in ON_HARDWARE and record.resource_stage in _BUILT:
             for name in RESOURCES:
-                counted, count = getattr(estimate, name), getattr(record, name)
-                if counted and count:
-                    yield routed(name), Fact(stored.digest, (float(counted),), float(count), groups)
+                counted, count = [getattr(estimate, term) for term in ROUTED_TERMS[name]], getattr(record, name)
+                if all(counted) and count:
+                    yield routed(name), Fact(stored.digest, tuple(map(float, counted)), float(count), groups)
 
 
 def _design_key(record: RunRecord) -> str:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
-from aebert.design.config import HardwareConfig
-from aebert.design.sizes import Ints, Sizes
+from aebert.design.hardware_config import HardwareConfig
+from aebert.design.pipeline_latencies import Latencies
+from aebert.design.size_arrays import Ints, Sizes
 from aebert.design.workload import Workload
-from aebert.encoder import EncoderShape
-from aebert.errors import AebertError
+from aebert.models.encoder import EncoderShape
+from aebert.support.checked_files import parse_json
 
 
 @dataclass(frozen=True)
-class Launch:
+class LaunchShape:
     """Sequences of ``lengths`` tokens through an encoder of ``shape``; ``tiles`` [layers][MATRIX_NAMES] as packed."""
 
     shape: EncoderShape
@@ -35,17 +34,16 @@ class Launch:
 
 @dataclass(frozen=True)
 class RunInputs:
-    """A design, the clock it was asked to reach, and what ran on it, where something ran."""
+    """A design, the clock it was asked to reach, and what ran on it, where something ran.
+
+    ``latencies``: what timed emulation counted with; None of runs that had the hardware's own.
+    """
 
     config: HardwareConfig
     compute_units: int
     clock_mhz: float
-    launch: Launch | None = None
-
-
-@lru_cache(maxsize=1)
-def _adapter() -> TypeAdapter[RunInputs]:
-    return TypeAdapter(RunInputs)
+    launch: LaunchShape | None = None
+    latencies: Latencies | None = None
 
 
 def to_text(inputs: RunInputs) -> str:
@@ -55,9 +53,4 @@ def to_text(inputs: RunInputs) -> str:
 
 def from_text(text: str) -> RunInputs:
     """Raises AebertError for anything but the text of `to_text`."""
-    try:
-        return _adapter().validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "text"
-        raise AebertError(f"run inputs: {where}: {first['msg']}; measure the run again") from None
+    return parse_json(RunInputs, text, "run inputs", "measure the run again")

@@ -13,11 +13,15 @@ _DEVIATIONS = NormalDist().inv_cdf((1 + COVERAGE) / 2)
 
 @dataclass(frozen=True)
 class Spread:
-    """True / predicted lies in [low, high] with a chance of `COVERAGE`. ``basis``: what that rests on."""
+    """True / predicted lies in [low, high] with a chance of `COVERAGE`. ``basis``: what that rests on.
+
+    ``assumed``: too few cases stand behind it to promise that chance (`aebert.cost_model.intervals.groups_needed`).
+    """
 
     low: float
     high: float
     basis: str
+    assumed: bool = False
 
     @classmethod
     def within(cls, relative: float, basis: str) -> Spread:
@@ -37,11 +41,12 @@ class Spread:
     @property
     def inverse(self) -> Spread:
         """That of one over the quantity."""
-        return Spread(1.0 / self.high, 1.0 / self.low, self.basis)
+        return Spread(1.0 / self.high, 1.0 / self.low, self.basis, self.assumed)
 
 
 def combine(*spreads: Spread) -> Spread:
     """Of a product of independent quantities: on each side the logarithms add in squares."""
     low = math.sqrt(sum(math.log(spread.low) ** 2 for spread in spreads))
     high = math.sqrt(sum(math.log(spread.high) ** 2 for spread in spreads))
-    return Spread(math.exp(-low), math.exp(high), "; ".join(spread.basis for spread in spreads))
+    basis = "; ".join(spread.basis for spread in spreads)
+    return Spread(math.exp(-low), math.exp(high), basis, any(spread.assumed for spread in spreads))

@@ -7,30 +7,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aebert.boards import Board
-from aebert.cost_model.run_inputs import Launch, RunInputs
+from aebert.cost_model.run_inputs import LaunchShape, RunInputs
 from aebert.design.bandwidth import memory_rates
-from aebert.design.cycles import count_cycles
-from aebert.design.fit import Usage, achievable_clock_mhz, check_fit
-from aebert.design.sizes import Sizes
+from aebert.design.board import Board
+from aebert.design.board_fit import Usage, achievable_clock_mhz, check_fit
+from aebert.design.launch_cycles import count_cycles
+from aebert.design.pipeline_latencies import Latencies
+from aebert.design.size_arrays import Sizes
 
 BRAM18_PER_BRAM36 = 2
 
 
 @dataclass(frozen=True)
 class StructuralCycles:
-    """Of one launch: steps in which the engine multiplies, and all others (fill, waiting, softmax, LayerNorm)."""
+    """Of one launch: the engine's (its II times the steps in which it multiplies), and all others (fill, waiting,
+    softmax, LayerNorm)."""
 
     engine: float
     other: float
 
 
-def structural_cycles(inputs: RunInputs, launch: Launch, board: Board) -> StructuralCycles:
-    """aebert.design.cycles with the board's memory; every layer walked."""
+def structural_cycles(inputs: RunInputs, launch: LaunchShape, board: Board, latencies: Latencies) -> StructuralCycles:
+    """aebert.design.launch_cycles with the board's memory and the kernel's II and depths; every layer walked."""
     sizes = Sizes.of(inputs.config)
     memory = memory_rates(sizes, board, np.array([inputs.clock_mhz]), np.array([inputs.compute_units], np.int64))
-    counted = count_cycles(sizes, launch.workload(), memory=memory)
-    engine = float(counted.lane_cycles[0])
+    counted = count_cycles(sizes, launch.workload(), memory=memory, latencies=latencies)
+    engine = latencies.engine_interval * float(counted.lane_cycles[0])
     return StructuralCycles(engine, float(counted.total[0]) - engine)
 
 

@@ -6,9 +6,12 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from aebert.boards import Board
-from aebert.design.config import BURST_BYTES, BURST_GAP_CYCLES, PARAMETER_BYTES, PASS_BYTES, SMALLEST_SHARE
-from aebert.design.sizes import Floats, Ints, Sizes
+from aebert.design.board import Board
+from aebert.design.hardware_config import BURST_BYTES, BURST_GAP_CYCLES, MAX_LAYERS, SMALLEST_SHARE
+from aebert.design.kernel_records import PARAMETER_BYTES, PASS_BYTES
+from aebert.design.size_arrays import Floats, Ints, Sizes
+
+_ACTIVE_TOGETHER = 4  # program, weights, indices, parameters; input comes before, output after all of them
 
 
 @dataclass(frozen=True)
@@ -46,39 +49,60 @@ class MemoryRates:
 
 
 def memory_rates(sizes: Sizes, board: Board, clock_mhz: Floats, compute_units: Ints) -> MemoryRates:
-    """Of each design; what aebert.timing.ports gives a single unit's ports where codegen.placement puts them.
+    """Of each design; what aebert.timing.memory_ports gives a single unit's ports where codegen.placement puts them.
 
-    Banks that are separate memories are dealt out to the compute units, and weights, indices and the other ports lie in
-    different banks where a unit has enough of them. Ports of one bank share it in proportion to what they move.
+    Banks that are separate memories are dealt out to the compute units. Ports of one bank that are active at the same
+    time share it in proportion to what they move.
     """
     memory = board.memory
     all_gb_s = memory.bandwidth_gb_s / compute_units
-    bank_gb_s = np.minimum(min(bank.bandwidth_gb_s for bank in memory.banks), all_gb_s)
-    apart = np.zeros(len(sizes.tokens), bool) if memory.shared else len(memory.banks) / compute_units >= 2
-    one_bank = all_gb_s if memory.shared else bank_gb_s
+    bank_gb_s = all_gb_s if memory.shared else np.minimum(min(bank.bandwidth_gb_s for bank in memory.banks), all_gb_s)
     words = 1e3 / clock_mhz / sizes.word_bytes  # per cycle for 1 GB/s
+    alone = words * bank_gb_s
+    banks = np.ones_like(compute_units) if memory.shared else np.maximum(1, len(memory.banks) // compute_units)
 
-    traffic = _bytes_per_layer(sizes)
-    total = np.sum(traffic, axis=0)
-    weights, indices, parameters = (
-        _effective(words * np.where(apart, bank_gb_s, one_bank * np.maximum(moved / total, SMALLEST_SHARE)), sizes)
-        for moved in traffic[:3]
+    traffic = _bytes_per_launch(sizes)
+    program, weights, indices, parameters = (
+        _effective(alone * share, sizes) for share in _shares(traffic, banks)[:_ACTIVE_TOGETHER]
     )
-    # Little beside what the parameters move, which lie in the same bank unless there are many.
-    program = _effective(words * one_bank * SMALLEST_SHARE, sizes)
-    # Both at once cannot exceed what all banks of the unit give.
-    together = np.minimum(1.0, all_gb_s * words / np.maximum(weights + indices, 1e-9))
-    return MemoryRates(weights * together, indices * together, parameters, program, _effective(words * one_bank, sizes))
+    # Both at once cannot exceed what all banks of the unit give. They come tile by tile: the slower holds the other up.
+    indices_per_weight = traffic[2] / traffic[1]
+    pulled = np.minimum(weights, indices / indices_per_weight) * (1.0 + indices_per_weight)
+    together = np.minimum(1.0, all_gb_s * words / np.maximum(pulled, 1e-9))
+    return MemoryRates(weights * together, indices * together, parameters, program, _effective(alone, sizes))
 
 
-def _bytes_per_layer(sizes: Sizes) -> tuple[Floats, Floats, Floats, Floats]:
-    """What the weight, index, parameter and program ports move for a dense encoder as large as the design takes."""
+def _bytes_per_launch(sizes: Sizes) -> Floats:
+    """What the ports move [program, weights, indices, parameters, input, output; designs] for a dense encoder as large
+    as the design takes, with as many heads as it can have; in codegen.placement's order, as that decides ties."""
     hidden, ffn = sizes.max_hidden, sizes.max_ffn
-    weights = (4 * hidden * hidden + 2 * hidden * ffn).astype(np.float64)
+    weights = MAX_LAYERS * (4 * hidden * hidden + 2 * hidden * ffn).astype(np.float64)
     indices = weights / sizes.out_lanes * sizes.index_bytes
-    parameters = (8.0 * hidden + ffn) * PARAMETER_BYTES
-    program = (6.0 + 2.0 * np.maximum(hidden // sizes.in_lanes, 1)) * PASS_BYTES
-    return weights, indices, parameters, program
+    parameters = MAX_LAYERS * (8.0 * hidden + ffn) * PARAMETER_BYTES
+    program = (2.0 + MAX_LAYERS * (6.0 + 2.0 * np.maximum(hidden // sizes.in_lanes, 1))) * PASS_BYTES
+    vector_bytes = np.ceil(2.0 * sizes.tokens / sizes.word_bytes) * sizes.word_bytes
+    vectors = sizes.max_groups * hidden * vector_bytes
+    return np.stack([program, weights, indices, parameters, vectors, vectors])
+
+
+def _shares(traffic: Floats, banks: Ints) -> Floats:
+    """The share [ports, designs] of its bank that each port gets. Every port goes to the bank with the least traffic so
+    far, the heaviest first; input and output take no part of the others, for nothing else is active then."""
+    ports, designs = traffic.shape
+    every = np.arange(designs)
+    usable = np.arange(ports)[:, None] < banks  # more banks than ports stay empty
+    load = np.where(usable, 0.0, np.inf)
+    bank_of = np.empty((ports, designs), np.int64)
+    for port in np.argsort(-traffic, axis=0, kind="stable"):
+        chosen = load.argmin(axis=0)
+        bank_of[port, every] = chosen
+        load[chosen, every] += traffic[port, every]
+    active = np.arange(ports)[:, None] < _ACTIVE_TOGETHER
+    moved = np.zeros((ports, designs))
+    for port in range(_ACTIVE_TOGETHER):
+        moved[bank_of[port], every] += traffic[port]
+    shares: Floats = np.where(active, traffic / np.maximum(moved[bank_of, every], 1.0), 1.0)
+    return np.maximum(shares, SMALLEST_SHARE)
 
 
 def _effective(words_per_cycle: Floats, sizes: Sizes) -> Floats:

@@ -7,8 +7,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from aebert.design.config import HELD_SCORES_SLACK, HardwareConfig
-from aebert.design.sizes import Floats, Ints, Sizes, ceil_divide
+from aebert.design.data_widths import WIDTH_OF
+from aebert.design.hardware_config import HardwareConfig
+from aebert.design.kernel_streams import stream_depths
+from aebert.design.size_arrays import Floats, Ints, Sizes, ceil_divide
 
 Primitive = Literal["lutram", "bram", "uram"]
 PRIMITIVES: tuple[Primitive, ...] = get_args(Primitive)
@@ -75,15 +77,15 @@ class BoundBuffers:
 
 def on_chip_buffers(sizes: Sizes) -> tuple[OnChipBuffer, ...]:
     """The arrays that the kernel declares; names as in templates/kernel."""
-    row, wide_row = 8 * sizes.tokens, 16 * sizes.tokens
+    row, slice_bits = 8 * sizes.tokens, WIDTH_OF["value"] * sizes.unit_tokens
     groups, hidden = sizes.max_groups, sizes.max_hidden
     one = np.ones_like(groups)
     return (
         OnChipBuffer("operands", sizes.in_lanes, groups * sizes.operand_rows, row),
         OnChipBuffer("keys", sizes.in_lanes, groups * hidden // sizes.in_lanes, row),
         OnChipBuffer("values", sizes.out_lanes, groups * hidden // sizes.out_lanes, row),
-        OnChipBuffer("residual", one, groups * hidden, wide_row),
-        OnChipBuffer("scores", one, sizes.length_groups * sizes.max_length + HELD_SCORES_SLACK, wide_row),
+        OnChipBuffer("residual", one, groups * hidden * sizes.row_slices, slice_bits),
+        OnChipBuffer("scores", one, stream_depths(sizes)["held"], slice_bits),
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from aebert.boards import Board
+from aebert.design.board import Board
+from aebert.design.board_fit import check_fit
 from aebert.design.buffers import BoundBuffer, bind_buffers
-from aebert.design.config import HardwareConfig
-from aebert.design.fit import check_fit
-from aebert.json_digest import json_digest
+from aebert.design.hardware_config import HardwareConfig
+from aebert.support.json_digest import json_digest
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,13 @@ class Design:
     @property
     def digest(self) -> str:
         """SHA-256 (hex) over everything that shapes the bitstream; subnets do not."""
+        config = asdict(self.config)
+        if self.config.activation == "gelu":
+            del config["activation"]  # designs of before there were others are the same designs
+        if self.config.row_slices == 1:
+            del config["row_slices"]
         values = {
-            "config": asdict(self.config),
+            "config": config,
             "board": self.board.name,
             "part": self.board.part,
             "clock_mhz": self.clock_mhz,

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Annotated
 
-from aebert.atomic import write_text
-from aebert.design.config import DSP_PACKING, HardwareConfig
-from aebert.errors import AebertError
-from aebert.toml_table import read_toml
+from aebert.design.board_file import DspKind
+from aebert.design.hardware_config import HardwareConfig
+from aebert.numerics.activation import FfnActivation
+from aebert.support.atomic_files import write_text
+from aebert.support.checked_files import FileTable, PlainText, between, check_fields
+from aebert.support.errors import AebertError
+from aebert.support.plain_text import is_plain
+from aebert.support.toml_file import read_toml
 
-_LARGEST = 1 << 30
-_NUMBERS = tuple(field.name for field in fields(HardwareConfig) if field.name != "dsp")
-_REQUIRED = frozenset(field.name for field in fields(HardwareConfig) if field.default is MISSING)
+Size = Annotated[int, between(1, 1 << 30)]
+
+
+class _ConfigTable(FileTable):
+    """Fields of `HardwareConfig`."""
+
+    tokens: Size
+    out_lanes: Size
+    in_lanes: Size
+    max_hidden: Size
+    max_ffn: Size
+    max_length: Size
+    max_groups: Size
+    dsp: DspKind
+    word_bytes: Size = HardwareConfig.word_bytes
+    tile_fifo: Size = HardwareConfig.tile_fifo
+    parameter_fifo: Size = HardwareConfig.parameter_fifo
+    sums_fifo: Size = HardwareConfig.sums_fifo
+    activation: FfnActivation = HardwareConfig.activation
+    row_slices: Size = HardwareConfig.row_slices
+
+
+class _DesignTable(FileTable):
+    board: PlainText
+    clock_mhz: Annotated[float, between(1, 2000)]
+    compute_units: Annotated[int, between(1, 256)]
+    config: _ConfigTable
 
 
 @dataclass(frozen=True)
@@ -27,6 +56,8 @@ class DesignFile:
 
 def write_design_file(path: Path, design: DesignFile, *, comment: str) -> None:
     """Writes ``design`` as TOML, whole or not at all; ``comment`` (one line) goes on top."""
+    if not is_plain(design.board):
+        raise AebertError(f"board {design.board!r}: holds a line break or another control character; rename it")
     quoted = design.board.replace("\\", "\\\\").replace('"', '\\"')
     lines = [
         f"# {comment}",
@@ -44,20 +75,9 @@ def write_design_file(path: Path, design: DesignFile, *, comment: str) -> None:
 
 def read_design_file(path: Path) -> DesignFile:
     """Raises AebertError naming file and field for a missing, misspelt or impossible one."""
-    top = read_toml(path)
-    table = top.table("config")
-    numbers = {name: table.integer(name, 1, _LARGEST) for name in _NUMBERS if table.has(name) or name in _REQUIRED}
-    dsp = table.choice("dsp", tuple(DSP_PACKING))
-    table.finish()
+    table = check_fields(_DesignTable, read_toml(path), str(path))
     try:
-        config = HardwareConfig(**numbers, dsp=dsp)
+        config = HardwareConfig(**table.config.model_dump())
     except AebertError as error:
         raise AebertError(f"{path}: {error}") from error
-    design = DesignFile(
-        board=top.text("board"),
-        clock_mhz=top.number("clock_mhz", 1, 2000),
-        compute_units=top.integer("compute_units", 1, 256),
-        config=config,
-    )
-    top.finish()
-    return design
+    return DesignFile(table.board, table.clock_mhz, table.compute_units, config)

@@ -1,10 +1,10 @@
-"""What the walk over a launch's passes (aebert.design.walk) keeps between passes, and what it returns."""
+"""What the walk over a launch's passes (aebert.design.pass_walk) keeps between passes, and what it returns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-from aebert.design.sizes import Floats
+from aebert.design.size_arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,10 @@ class PassTime:
 
 @dataclass(frozen=True)
 class Clock:
-    """When each process is free, when what it wrote back has arrived at the engine, and engine steps so far.
-
-    ``writes`` is when the requantiser has sent off the last write-back that the engine's pauses can hold up,
-    ``unpaused`` when it would be free without those pauses, ``pauses`` how long they have been since that pass began.
-    """
+    """When each process is free, when what it wrote back has arrived at the engine, and engine steps so far."""
 
     engine: Floats
     requantise: Floats
-    writes: Floats
-    unpaused: Floats
-    pauses: Floats
     exponentials: Floats
     quotients: Floats
     layer_norm: Floats
@@ -84,7 +77,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Head:
+class ScoredHead:
     """Scores under way: when their exponentials begin to go back to the engine (``vectors`` of them), when all have
     arrived there, and when the reciprocals of their sums are there. ``passes``: that ended before."""
 
@@ -95,7 +88,7 @@ class Head:
     vectors: Floats
     passes: int
 
-    def later(self, cycles: Floats) -> Head:
+    def later(self, cycles: Floats) -> ScoredHead:
         return replace(
             self,
             first=self.first + cycles,

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import Literal
 
-from aebert.design.config import PROBABILITY_SLOTS, HardwareConfig, operand_layout
-from aebert.encoder import EncoderShape, MatrixName
-from aebert.errors import AebertError
-from aebert.quantised import QuantisedEncoder, QuantisedLayer
+from aebert.design.hardware_config import PROBABILITY_SLOTS, HardwareConfig, operand_layout
+from aebert.design.kernel_records import Buffer, PassFlag, PassKind
+from aebert.models.encoder import EncoderShape, MatrixName
+from aebert.numerics.quantised import QuantisedEncoder, QuantisedLayer
+from aebert.support.errors import AebertError
 
 Stored = Literal["output", "layers", "all"]
-
-
-class PassKind(IntEnum):
-    """The values of ``PassKind`` in templates/kernel/types.h.j2."""
-
-    LOAD = 0
-    PROJECT = 1
-    SCORES = 2
-    CONTEXT = 3
-    GELU = 4
-    RESIDUAL = 5
-    END = 6
-
-
-class Buffer(IntEnum):
-    """Which of the engine's buffers a result goes back to."""
-
-    OPERANDS = 0
-    KEYS = 1
-    VALUES = 2
 
 
 @dataclass(frozen=True)
@@ -46,7 +26,7 @@ class Awaits:
 
 @dataclass(frozen=True)
 class Pass:
-    """One step of a program; fields as in ``struct Pass`` of the kernel.
+    """One step of a program; `fields` are those of the kernel's record (aebert.design.kernel_records.PASS).
 
     ``matrix`` is None where the weight tiles are keys or values, or where there are none. ``layer``, ``head`` and
     ``sequence`` are -1 where the pass is not about one.
@@ -75,6 +55,34 @@ class Pass:
     def name(self) -> str:
         """The matrix, or "load", "scores", "context", "end"."""
         return self.matrix or self.kind.name.lower()
+
+    @property
+    def flags(self) -> PassFlag:
+        return PassFlag(PassFlag.STORE * self.store | PassFlag.UNSIGNED_OPERANDS * self.unsigned_operands)
+
+    def fields(self, parameter_word: int) -> dict[str, int]:
+        """The kernel's record of this pass, whose parameters begin at word ``parameter_word``."""
+        scalar, second_scalar, third_scalar = self.scalars
+        return {
+            "kind": self.kind,
+            "flags": self.flags,
+            "first_group": self.first_group,
+            "group_count": self.group_count,
+            "length": self.length,
+            "buffer": self.buffer,
+            "outputs": self.outputs,
+            "tiles": self.tiles,
+            "source": self.source,
+            "weight_base": self.weight_base,
+            "destination": self.destination,
+            "await_requantise": self.awaits.requantise,
+            "await_softmax": self.awaits.softmax,
+            "await_layer_norm": self.awaits.layer_norm,
+            "scalar": scalar,
+            "second_scalar": second_scalar,
+            "third_scalar": third_scalar,
+            "parameter_word": parameter_word,
+        }
 
     def stored_vectors(self, config: HardwareConfig) -> int:
         """Channels x token groups that go to the output port."""

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from aebert.boards import Board
-from aebert.design.config import HardwareConfig
-from aebert.design.defaults import GivenSizes, default_config
-from aebert.encoder import EncoderShape
-from aebert.errors import AebertError
-from aebert.pruning.patterns import Block, ColumnBlock, Pattern, Vector
+from aebert.design.board import Board
+from aebert.design.default_sizes import GivenSizes, default_config
+from aebert.design.hardware_config import HardwareConfig
+from aebert.models.encoder import EncoderShape
+from aebert.pruning.zero_patterns import Block, ColumnBlock, Pattern, Vector
+from aebert.support.errors import AebertError
 
 ANY_LANES = 64
 UNDECIDED = GivenSizes()

@@ -9,9 +9,9 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from aebert.design.sizes import Floats, Ints, Sizes
-from aebert.encoder import MATRIX_NAMES, Encoder, EncoderShape, MatrixName
-from aebert.errors import AebertError
+from aebert.design.size_arrays import Floats, Ints, Sizes
+from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape, MatrixName
+from aebert.support.errors import AebertError
 
 # Tiles of every matrix on designs of these sizes, [layers, matrices, designs], matrices as in MATRIX_NAMES.
 TileCounts = Callable[[Sizes], Ints | Floats]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from aebert.encoder import EncoderShape
-from aebert.errors import AebertError
+from aebert.models.encoder import EncoderShape
+from aebert.support.errors import AebertError
 
 _BERT_BASE = EncoderShape(layers=12, hidden=768, heads=12, ffn=3072, epsilon=1e-12, max_positions=512)
 
@@ -50,4 +50,5 @@ def parse_shape(text: str) -> EncoderShape:
         raise AebertError(
             f"shape {text!r}: hidden = {values['hidden']} must be a multiple of heads = {values['heads']}"
         )
-    return replace(_BERT_BASE, **values)
+    layers, hidden, heads, ffn = (values[name] for name in _FIELDS)
+    return replace(_BERT_BASE, layers=layers, hidden=hidden, heads=heads, ffn=ffn)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aebert.design.workload import TileCounts, pattern_tiles, subnet_tiles
-from aebert.encoder import EncoderShape
-from aebert.errors import AebertError
 from aebert.explore.shapes import parse_shape
 from aebert.models import load_encoder
-from aebert.pruning.patterns import Block, ColumnBlock, Vector, parse_pattern
-from aebert.subnet import SUBNET_FILE, read_subnet
+from aebert.models.encoder import EncoderShape
+from aebert.pruning.subnet import SUBNET_FILE, read_subnet
+from aebert.pruning.zero_patterns import Block, ColumnBlock, Vector, parse_pattern
+from aebert.support.errors import AebertError
 
 DENSE_LANES = 64  # no pattern: any number of output lanes is as good
 

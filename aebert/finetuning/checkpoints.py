@@ -11,9 +11,9 @@ from pathlib import Path
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from aebert.atomic import write_json
-from aebert.errors import AebertError
-from aebert.models.config import read_json_object
+from aebert.support.atomic_files import write_json
+from aebert.support.checked_files import FileTable, read_json
+from aebert.support.errors import AebertError
 
 _RUN_FILE = "training.json"
 # Written last into a checkpoint: one without it was cut off.
@@ -21,11 +21,15 @@ _COMPLETE_FILE = "complete.json"
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class TrainingCheckpoint:
     """A complete checkpoint of the Trainer; ``seconds`` is the time that training had taken by then."""
 
     folder: Path
     step: int
+    seconds: float
+
+
+class _Complete(FileTable):
     seconds: float
 
 
@@ -43,7 +47,7 @@ def open_training(output: Path, description: Mapping[str, object], resume: bool,
     folder = training_folder(output)
     plain = json.loads(json.dumps(description))
     if (folder / _RUN_FILE).is_file() and resume:
-        begun = read_json_object(folder / _RUN_FILE)
+        begun = read_json(dict[str, object], folder / _RUN_FILE, "start over with --force")
         changed = sorted(name for name in plain.keys() | begun.keys() if plain.get(name) != begun.get(name))
         if changed:
             raise AebertError(
@@ -62,14 +66,14 @@ def open_training(output: Path, description: Mapping[str, object], resume: bool,
     return folder
 
 
-def last_checkpoint(folder: Path) -> Checkpoint | None:
+def last_checkpoint(folder: Path) -> TrainingCheckpoint | None:
     """The newest complete checkpoint."""
     found = []
     for path in folder.glob("checkpoint-*"):
         number = path.name.rpartition("-")[2]
         if number.isdecimal() and (path / _COMPLETE_FILE).is_file():
-            seconds = read_json_object(path / _COMPLETE_FILE).get("seconds")
-            found.append(Checkpoint(path, int(number), float(seconds) if isinstance(seconds, (int, float)) else 0.0))
+            complete = read_json(_Complete, path / _COMPLETE_FILE, "remove the checkpoint")
+            found.append(TrainingCheckpoint(path, int(number), complete.seconds))
     return max(found, key=lambda checkpoint: checkpoint.step, default=None)
 
 
@@ -82,6 +86,11 @@ class KeepCheckpoints(TrainerCallback):
         self.began = time.monotonic() - spent
         self.saved = time.monotonic()
         self.progress = progress
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        self.progress(state.global_step, state.max_steps)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from aebert.errors import AebertError
-from aebert.models.config import read_config
-from aebert.models.host import HostModel, load_host_model, quiet_transformers
+from aebert.models.host_model import HostModel, load_host_model
+from aebert.models.load import model_weights
+from aebert.models.model_type import read_config
+from aebert.models.pretrained import load_pretrained
 from aebert.tasks.predict import label_order
 from aebert.tasks.task import Task
 
@@ -25,38 +26,20 @@ def load_classifier(directory: Path, task: Task) -> HostModel:
     PyTorch's global random generator. Raises AebertError where transformers cannot load the directory.
     """
     host = load_host_model(directory)
-    keeps_head = has_head_for(read_config(directory), task)
+    order = label_order(read_config(directory), task, directory / "config.json")
+    keeps_head = host.has_classifier and order == tuple(range(task.outputs))
     names = task.labels or (task.name,)
-    try:
-        with quiet_transformers():
-            config = AutoConfig.from_pretrained(directory, local_files_only=True)
-            config.num_labels = task.outputs
-            config.id2label = dict(enumerate(names))
-            config.label2id = {name: number for number, name in enumerate(names)}
-            config.problem_type = "regression" if task.kind == "regression" else "single_label_classification"
-            module: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-                directory,
-                config=config,
-                local_files_only=True,
-                use_safetensors=True,
-                ignore_mismatched_sizes=True,
-                dtype=torch.float32,
-            )
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise AebertError(f"{directory}: transformers cannot load the model ({reason})") from None
+    config = copy.deepcopy(host.module.config)
+    config.num_labels = task.outputs
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: number for number, name in enumerate(names)}
+    config.problem_type = "regression" if task.kind == "regression" else "single_label_classification"
+    _, weights = model_weights(directory)
+    # The tensors that are missing are those of the head: all others were looked at above.
+    module, _ = load_pretrained(AutoModelForSequenceClassification, directory, config, weights, resize_head=True)
     if not keeps_head:
         _draw_head(module)
     return dataclasses.replace(host, module=module, base=getattr(module, host.architecture.root))
-
-
-def has_head_for(config: Mapping[str, object], task: Task) -> bool:
-    """Whether config.json describes a classification head that answers ``task`` in the order of its labels."""
-    architectures = config.get("architectures")
-    classifies = isinstance(architectures, list) and any(
-        str(name).endswith("ForSequenceClassification") for name in architectures
-    )
-    return classifies and label_order(config, task) == tuple(range(task.outputs))
 
 
 def _draw_head(module: PreTrainedModel) -> None:

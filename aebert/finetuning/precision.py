@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from aebert.cpu_bfloat16 import bfloat16_features
-from aebert.errors import AebertError
 from aebert.finetuning.settings import Precision, PrecisionChoice
+from aebert.support.cpu_bfloat16 import bfloat16_features
+from aebert.support.errors import AebertError
 
 
 def choose_precision(choice: PrecisionChoice) -> Precision:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from aebert.calibration import MAX_TOKENS
-from aebert.errors import AebertError
+from aebert.models.calibration_text import MAX_TOKENS
+from aebert.support.errors import AebertError
 
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
 Precision = Literal["fp32", "bf16", "fp16"]

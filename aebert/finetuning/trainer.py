@@ -12,8 +12,8 @@ from transformers.data.data_collator import DataCollatorWithPadding
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from aebert.finetuning.distillation import Distillation
-from aebert.finetuning.masks import HeldMatrix, HoldMasks
-from aebert.models.host import TokenisedText
+from aebert.finetuning.held_masks import HeldMatrix, HoldMasks
+from aebert.models.text import TokenisedText
 from aebert.tasks.task import Example
 
 # Far apart, so that the epochs of neighbouring seeds do not share an order.

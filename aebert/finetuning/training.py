@@ -12,17 +12,17 @@ from pathlib import Path
 import torch
 from transformers import PrinterCallback, TrainingArguments, set_seed
 
-from aebert.encoder import Encoder
-from aebert.errors import AebertError
 from aebert.finetuning.checkpoints import KeepCheckpoints, last_checkpoint
 from aebert.finetuning.classifier import load_classifier
 from aebert.finetuning.distillation import Distillation
-from aebert.finetuning.masks import held_matrices
-from aebert.finetuning.report import TrainingFacts
+from aebert.finetuning.finetune_json import TrainingFacts
+from aebert.finetuning.held_masks import held_matrices
 from aebert.finetuning.settings import DistillSettings, FinetuneSettings, Precision
 from aebert.finetuning.trainer import EncodedExamples, SubnetTrainer
 from aebert.models import load_encoder
-from aebert.models.host import HostModel, load_host_model
+from aebert.models.encoder import Encoder
+from aebert.models.host_model import HostModel, load_host_model
+from aebert.support.errors import AebertError
 from aebert.tasks.predict import required_label_order
 from aebert.tasks.task import Example, Task
 

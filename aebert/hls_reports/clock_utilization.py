@@ -7,7 +7,7 @@ from aebert.hls_reports.model import ClockUtilization, UsedClock
 from aebert.hls_reports.reading import ReportText
 from aebert.hls_reports.tables import cells, find_line, table_after
 from aebert.hls_reports.values import MalformedValue
-from aebert.hls_reports.vivado_header import design_state, vivado_source
+from aebert.hls_reports.vivado_header import header_state, vivado_source
 
 TITLE = "Clock Utilization Report"
 
@@ -28,6 +28,6 @@ def parse_clock_utilization(report: ReportText) -> ClockUtilization:
                 raise MalformedValue(f"clock row with {len(row)} cells, expected {len(table[0])}")
             period_ns = values.parse_positive(row[period])
             clocks.append(UsedClock(row[name], period_ns, values.parse_count(row[loads]) or 0))
-        return ClockUtilization(vivado_source(report, lines), design_state(lines), tuple(clocks))
+        return ClockUtilization(vivado_source(report, lines), header_state(lines), tuple(clocks))
     except MalformedValue as error:
         raise report.error(str(error)) from None

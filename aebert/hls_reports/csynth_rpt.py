@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from aebert.hls_reports import values
-from aebert.hls_reports.model import CsynthReport, HlsClock, HlsResources, Instance, Loop, Module, ReportSource
+from aebert.hls_reports.model import CsynthReport, HlsClock, HlsResources, Instance, Module, ReportedLoop, ReportSource
+from aebert.hls_reports.part_names import part_name
 from aebert.hls_reports.reading import ReportText
-from aebert.hls_reports.tables import cells, find_line, key_value, raw_cells, table_after
+from aebert.hls_reports.tables import cells, find_line, key_value, raw_cells, require_whole, table_after
 from aebert.hls_reports.values import IntRange, MalformedValue
 
-TITLE = re.compile(r"^== (Vivado HLS|Vitis HLS|HLS) Report for '([^']*)'\s*$", re.MULTILINE)
+TITLE = re.compile(r"^(?:==|\*) (Vivado HLS|Vitis HLS|HLS) Report for '([^']*)'\s*$", re.MULTILINE)
+LAST_SECTION = "== Interface"
 _LOOP_NAME = re.compile(r"^\s*(-|\++)\s+(\S.*?)\s*$")
 MAX_NESTING = 64
 # Latency cells after the name(s): 2018 has no absolute times, 2019 on does.
@@ -32,6 +34,7 @@ def _csynth(report: ReportText) -> CsynthReport:
     if title is None:
         raise MalformedValue("no line == Vitis HLS Report for '<function>'")
     lines = report.text.splitlines()
+    require_whole(lines, LAST_SECTION)
     tool, function = title.groups()
     latency, interval, pipeline = _latency(lines)
     resources = _totals(lines)
@@ -43,7 +46,7 @@ def _csynth(report: ReportText) -> CsynthReport:
             sha256=report.sha256,
             tool=tool,
             tool_version=(key_value(lines, "Version") or "").partition(" ")[0] or None,
-            part=key_value(lines, "Target device"),
+            part=part_name(key_value(lines, "Target device")),
             top=function,
             date=key_value(lines, "Date"),
         ),
@@ -85,8 +88,8 @@ def _clock(lines: Sequence[str]) -> HlsClock:
     rows = table_after(lines, _section(lines, "+ Timing", "* Summary"))
     for row in map(cells, rows):
         if len(row) == 4 and row[0].lower() != "clock":
-            target, estimated, uncertainty = map(values.parse_nanoseconds, row[1:])
-            return HlsClock(target, estimated, uncertainty)
+            target, uncertainty = values.parse_nanoseconds(row[1]), values.parse_delay(row[3])
+            return HlsClock(target, values.parse_delay(row[2]), uncertainty)
     raise MalformedValue("the Timing table has no clock row")
 
 
@@ -103,13 +106,13 @@ def _cycles(row: Sequence[str]) -> tuple[IntRange, IntRange, str]:
     """Latency, interval and pipeline type from ``min max [absolute absolute] min max type``."""
     low, high, *_, interval_low, interval_high, pipeline = row
     latency = values.ordered_range(values.parse_count(low), values.parse_count(high))
-    interval = values.ordered_range(values.parse_count(interval_low), values.parse_count(interval_high))
+    interval = values.interval_range(values.parse_count(interval_low), values.parse_count(interval_high))
     return latency, interval, pipeline
 
 
-def _loops(lines: Sequence[str]) -> tuple[Loop, ...]:
+def _loops(lines: Sequence[str]) -> tuple[ReportedLoop, ...]:
     rows = table_after(lines, _section(lines, "+ Latency", "* Loop"))
-    flat: list[tuple[int, Loop]] = []
+    flat: list[tuple[int, ReportedLoop]] = []
     for line in rows:
         marked = _LOOP_NAME.match(raw_cells(line)[0])
         if marked is None:
@@ -124,8 +127,8 @@ def _loops(lines: Sequence[str]) -> tuple[Loop, ...]:
     return nest_loops(flat)
 
 
-def _loop(name: str, row: Sequence[str]) -> Loop:
-    return Loop(
+def _loop(name: str, row: Sequence[str]) -> ReportedLoop:
+    return ReportedLoop(
         name=name,
         latency_cycles=values.ordered_range(values.parse_count(row[1]), values.parse_count(row[2])),
         depth_cycles=values.parse_range(row[3]),
@@ -137,9 +140,9 @@ def _loop(name: str, row: Sequence[str]) -> Loop:
     )
 
 
-def nest_loops(flat: Sequence[tuple[int, Loop]]) -> tuple[Loop, ...]:
+def nest_loops(flat: Sequence[tuple[int, ReportedLoop]]) -> tuple[ReportedLoop, ...]:
     """The forest from (nesting level, loop) in report order."""
-    done: list[Loop] = []
+    done: list[ReportedLoop] = []
     index = 0
     while index < len(flat):
         level, loop = flat[index]

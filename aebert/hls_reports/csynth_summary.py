@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from aebert.hls_reports import values
@@ -16,14 +17,33 @@ from aebert.hls_reports.model import (
     SummaryNode,
     SynthesisSummary,
 )
+from aebert.hls_reports.part_names import part_name
 from aebert.hls_reports.reading import ReportText
-from aebert.hls_reports.tables import cells, find_line, key_value, raw_cells, table_after
+from aebert.hls_reports.tables import cells, find_line, key_value, raw_cells, require_whole, table_after
 from aebert.hls_reports.values import MalformedValue
 
-TITLE = re.compile(r"^== Synthesis Summary Report of '([^']*)'\s*$", re.MULTILINE)
+# "==" up to 2025.1, "*" from 2025.2 on.
+TITLE = re.compile(r"^(?:==|\*) Synthesis Summary Report of '([^']*)'\s*$", re.MULTILINE)
+ESTIMATES, LAST_SECTION = "Performance & Resource Estimates", "Storage Report"
+# The last section of versions before the bindings came, by how the version begins.
+_EARLIER = {"2020.": ESTIMATES, "2021.1": "M_AXI Burst Information"}
 # "+ module", "  o loop", "|+ top": the marker's column is the level. A dataflow module's name ends in "*".
 _TREE_NAME = re.compile(r"^(\s*)([+o])\s+(\S.*?)\s*$")
-_COLUMNS = 14
+# By the words of the two header lines together: 2025.2 puts "Violation Type" in between.
+_COLUMNS = {
+    "Issue Type": "issue",
+    "Slack": "slack",
+    "Latency (cycles)": "latency",
+    "Iteration Latency": "depth",
+    "Interval": "interval",
+    "Trip Count": "trip",
+    "Pipelined": "pipeline",
+    "BRAM": "bram",
+    "DSP": "dsp",
+    "FF": "ff",
+    "LUT": "lut",
+    "URAM": "uram",
+}
 
 
 def parse_csynth_summary(report: ReportText) -> SynthesisSummary:
@@ -39,9 +59,12 @@ def _summary(report: ReportText) -> SynthesisSummary:
     if title is None:
         raise MalformedValue("no line == Synthesis Summary Report of '<function>'")
     lines = report.text.splitlines()
-    start = find_line(lines, "+ Performance & Resource Estimates")
+    version = (key_value(lines, "Version") or "").partition(" ")[0] or None
+    earlier = (section for start, section in _EARLIER.items() if (version or "").startswith(start))
+    require_whole(lines, next(earlier, LAST_SECTION))
+    start = find_line(lines, ESTIMATES)
     if start is None:
-        raise MalformedValue("section 'Performance & Resource Estimates' is missing")
+        raise MalformedValue(f"section {ESTIMATES!r} is missing")
     forest = _tree(table_after(lines, start + 1))
     if len(forest) != 1:
         raise MalformedValue(f"the estimates table has {len(forest)} top modules, expected 1")
@@ -50,8 +73,8 @@ def _summary(report: ReportText) -> SynthesisSummary:
             name=report.name,
             sha256=report.sha256,
             tool="Vitis HLS",
-            tool_version=(key_value(lines, "Version") or "").partition(" ")[0] or None,
-            part=key_value(lines, "Target device"),
+            tool_version=version,
+            part=part_name(key_value(lines, "Target device")),
             top=title.group(1),
             date=key_value(lines, "Date"),
         ),
@@ -63,34 +86,49 @@ def _summary(report: ReportText) -> SynthesisSummary:
 
 def _tree(rows: Sequence[str]) -> tuple[SummaryNode, ...]:
     flat: list[tuple[int, SummaryNode]] = []
+    columns, width = _columns(rows)
     for line in rows:
         marked = _TREE_NAME.match(raw_cells(line)[0])
         if marked is None:
             continue
         row = cells(line)
-        if len(row) != _COLUMNS:
-            raise MalformedValue(f"estimates row with {len(row)} cells, expected {_COLUMNS}")
+        if len(row) != width:
+            raise MalformedValue(f"estimates row with {len(row)} cells, expected {width}")
         indent, marker, name = marked.groups()
         if len(indent) > 2 * MAX_NESTING:
             raise MalformedValue(f"modules nested deeper than {2 * MAX_NESTING}")
-        flat.append((len(indent), _node(name, marker == "o", row)))
+        flat.append((len(indent), _node(name, marker == "o", {key: row[at] for key, at in columns.items()})))
     return _nest(flat)
 
 
-def _node(name: str, is_loop: bool, row: Sequence[str]) -> SummaryNode:
-    issue, slack, latency, _, depth, interval, trip, pipeline, bram, dsp, ff, lut, uram = row[1:]
+def _columns(rows: Sequence[str]) -> tuple[dict[str, int], int]:
+    """Where each column of `_COLUMNS` is, and how many there are."""
+    heading = [cells(line) for line in itertools.takewhile(lambda line: not _TREE_NAME.match(raw_cells(line)[0]), rows)]
+    if not heading or len({len(row) for row in heading}) != 1:
+        raise MalformedValue("the estimates table has no heading")
+    titles = [" ".join(filter(None, words)) for words in zip(*heading, strict=True)]
+    missing = [title for title in _COLUMNS if title not in titles]
+    if missing:
+        raise MalformedValue(f"the estimates table has no column {missing[0]!r}")
+    return {key: titles.index(title) for title, key in _COLUMNS.items()}, len(titles)
+
+
+def _node(name: str, is_loop: bool, row: Mapping[str, str]) -> SummaryNode:
+    issue, pipeline = row["issue"], row["pipeline"]
     return SummaryNode(
         name=name.rstrip("*"),
         is_loop=is_loop,
         dataflow=name.endswith("*"),
         issue=None if issue == "-" else issue,
-        slack_ns=values.parse_real(slack),
-        latency_max_cycles=values.parse_count(latency),
-        depth_max_cycles=values.parse_count(depth),
-        interval_max_cycles=values.parse_count(interval),
-        trip_count_max=values.parse_count(trip),
+        slack_ns=values.parse_real(row["slack"]),
+        latency_max_cycles=values.parse_count(row["latency"]),
+        depth_max_cycles=values.parse_count(row["depth"]),
+        interval_max_cycles=values.parse_count(row["interval"]),
+        trip_count_max=values.parse_count(row["trip"]),
         pipeline=None if pipeline == "-" else pipeline,
-        resources=HlsResources() if is_loop else _resources(lut, ff, dsp, bram, uram),
+        resources=HlsResources()
+        if is_loop
+        else _resources(*(row[name] for name in ("lut", "ff", "dsp", "bram", "uram"))),
     )
 
 
@@ -115,7 +153,7 @@ def _nest(flat: Sequence[tuple[int, SummaryNode]]) -> tuple[SummaryNode, ...]:
 def _bindings(lines: Sequence[str]) -> tuple[ModuleBindings, ...]:
     """Rows of the Bind Op and Bind Storage reports, grouped by module. A module called twice is listed twice."""
     grouped: dict[str, list[BindNode]] = {}
-    for heading, binding in (("== Bind Op Report", "op"), ("== Bind Storage Report", "storage")):
+    for heading, binding in (("Bind Op Report", "op"), ("Storage Report", "storage")):
         start = find_line(lines, heading)
         rows = [] if start is None else table_after(lines, start + 2)
         if not rows:

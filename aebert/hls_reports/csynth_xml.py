@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from xml.etree.ElementTree import Element
 
@@ -13,19 +14,19 @@ from aebert.hls_reports.model import (
     HlsClock,
     HlsResources,
     Instance,
-    Loop,
     Module,
-    Pragma,
+    ReportedLoop,
+    ReportedPragma,
     ReportSource,
     Violation,
 )
+from aebert.hls_reports.part_names import part_name
 from aebert.hls_reports.reading import ReportText, one_line
 from aebert.hls_reports.values import IntRange, MalformedValue
 
-_RANGE_OR_TEXT = frozenset(
-    {"TripCount", "Latency", "AbsoluteTimeLatency", "IterationLatency", "DataflowPipelineThroughput"}
-)
-_LOOP_FIELDS = _RANGE_OR_TEXT | {"Name", "Slack", "PipelineII", "PipelineDepth", "PipelineType", "InstanceList"}
+# A loop is an element that has one of these in it, whatever its tag: users label loops "Latency", and each version adds
+# fields of its own (isPerfectNested and PerformancePragma in 2025).
+_LOOP_FIGURES = ("TripCount", "Latency", "IterationLatency", "PipelineII", "PipelineDepth")
 
 
 def parse_csynth_xml(report: ReportText, root: Element) -> CsynthReport:
@@ -46,7 +47,7 @@ def _csynth(report: ReportText, root: Element) -> CsynthReport:
         raise MalformedValue("UserAssignments/TopModelName is missing")
     clock = HlsClock(
         target_ns=_period(assignments, "TargetClockPeriod"),
-        estimated_ns=_period(estimates, "SummaryOfTimingAnalysis/EstimatedClockPeriod"),
+        estimated_ns=_delay(estimates, "SummaryOfTimingAnalysis/EstimatedClockPeriod"),
         uncertainty_ns=_real(assignments, "ClockUncertainty"),
     )
     modules = tuple(_inner_module(element) for element in root.iterfind("ModuleInformation/Module"))
@@ -58,7 +59,7 @@ def _csynth(report: ReportText, root: Element) -> CsynthReport:
             sha256=report.sha256,
             tool="Vivado HLS" if assignments.find("FlowTarget") is None else "Vitis HLS",
             tool_version=_text(root, "ReportVersion/Version"),
-            part=_text(assignments, "Part"),
+            part=part_name(_text(assignments, "Part")),
             top=top,
         ),
         module=replace(
@@ -88,7 +89,7 @@ def _inner_module(element: Element) -> Module:
     timing = "SummaryOfTimingAnalysis"
     clock = HlsClock(
         target_ns=_period(estimates, f"{timing}/TargetClockPeriod"),
-        estimated_ns=_period(estimates, f"{timing}/EstimatedClockPeriod"),
+        estimated_ns=_delay(estimates, f"{timing}/EstimatedClockPeriod"),
         uncertainty_ns=_real(estimates, f"{timing}/ClockUncertainty"),
     )
     return replace(
@@ -107,7 +108,7 @@ def _module(name: str, clock: HlsClock, estimates: Element, area: Element) -> Mo
         name=name,
         latency_cycles=_between(overall, "Best-caseLatency", "Worst-caseLatency"),
         latency_average_cycles=_count(overall, "Average-caseLatency"),
-        interval_cycles=_between(overall, "Interval-min", "Interval-max")
+        interval_cycles=_between(overall, "Interval-min", "Interval-max", values.interval_range)
         or _span(overall, "PipelineInitiationInterval"),
         pipeline_type=None,
         clock=clock,
@@ -117,23 +118,20 @@ def _module(name: str, clock: HlsClock, estimates: Element, area: Element) -> Mo
     )
 
 
-def _loops(parent: Element | None) -> tuple[Loop, ...]:
-    """Any child that is not a known field is a loop; its tag is the label with the spaces dropped."""
+def _loops(parent: Element | None) -> tuple[ReportedLoop, ...]:
+    """A loop's tag is its label with the spaces dropped."""
     return () if parent is None else tuple(_loop(child) for child in parent if _is_loop(child))
 
 
 def _is_loop(element: Element) -> bool:
-    if element.tag not in _LOOP_FIELDS:
-        return True
-    # A user may label a loop "Latency": then the element has loop fields inside it instead of text or a range.
-    return element.tag in _RANGE_OR_TEXT and element.find("TripCount") is not None
+    return any(element.find(figure) is not None for figure in _LOOP_FIGURES)
 
 
-def _loop(element: Element) -> Loop:
+def _loop(element: Element) -> ReportedLoop:
     ii = _span(element, "PipelineII")
     depth = _span(element, "PipelineDepth") or _span(element, "IterationLatency")
     pipeline = _text(element, "PipelineType")
-    return Loop(
+    return ReportedLoop(
         name=_text(element, "Name") or one_line(element.tag),
         trip_count=_span(element, "TripCount"),
         latency_cycles=_span(element, "Latency"),
@@ -173,9 +171,9 @@ def _bind_node(node: Element) -> BindNode:
     )
 
 
-def _pragma(element: Element) -> Pragma:
+def _pragma(element: Element) -> ReportedPragma:
     fields = ("type", "location", "parentFunction", "options", "status")
-    return Pragma(*(one_line(element.get(field, "")) for field in fields))
+    return ReportedPragma(*(one_line(element.get(field, "")) for field in fields))
 
 
 def _violations(root: Element, top: str) -> list[Violation]:
@@ -250,10 +248,19 @@ def _period(element: Element, path: str) -> float | None:
         raise _named(error, path) from None
 
 
-def _between(element: Element, low: str, high: str) -> IntRange | None:
+def _delay(element: Element, path: str) -> float | None:
+    try:
+        return values.parse_delay(element.findtext(path) or "")
+    except MalformedValue as error:
+        raise _named(error, path) from None
+
+
+def _between(
+    element: Element, low: str, high: str, joined: Callable[[int | None, int | None], IntRange] = values.ordered_range
+) -> IntRange | None:
     if element.find(low) is None and element.find(high) is None:
         return None
-    return values.ordered_range(_count(element, low), _count(element, high))
+    return joined(_count(element, low), _count(element, high))
 
 
 def _span(element: Element, path: str) -> IntRange | None:

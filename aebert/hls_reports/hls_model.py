@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from aebert.hls_reports.resources import HlsResources, ReportSource
 from aebert.hls_reports.values import IntRange
+from aebert.hls_reports.vivado_model import ExportReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class HlsClock:
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class ReportedLoop:
     """One loop. ``depth``: cycles of one iteration from start to end (the pipeline's depth when pipelined)."""
 
     name: str
@@ -31,7 +32,7 @@ class Loop:
     pipelined: bool | None
     slack_ns: float | None
     instances: tuple[str, ...] = ()
-    loops: tuple[Loop, ...] = ()
+    loops: tuple[ReportedLoop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Module:
     available: HlsResources | None = None
     available_slr: HlsResources | None = None
     throughput_cycles: IntRange | None = None
-    loops: tuple[Loop, ...] = ()
+    loops: tuple[ReportedLoop, ...] = ()
     instances: tuple[Instance, ...] = ()
     bind_nodes: tuple[BindNode, ...] = ()
 
@@ -92,7 +93,7 @@ class Fifo:
 
 
 @dataclass(frozen=True, slots=True)
-class Pragma:
+class ReportedPragma:
     """One pragma the tool read. ``status``: valid, warning or empty (tools before 2022.1)."""
 
     type: str
@@ -124,7 +125,7 @@ class CsynthReport:
     flow_target: str | None = None
     modules: tuple[Module, ...] = ()
     fifos: tuple[Fifo, ...] = ()
-    pragmas: tuple[Pragma, ...] = ()
+    pragmas: tuple[ReportedPragma, ...] = ()
     violations: tuple[Violation, ...] = ()
 
 
@@ -193,3 +194,35 @@ class CosimReport:
     def measured(self) -> CosimRun | None:
         """The row that passed, or None. A row marked NA may still show cycles: those of an earlier, other run."""
         return next((run for run in self.runs if run.status == "Pass" and run.latency_max is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedPipeline:
+    """A pipelined loop, or function where ``loop`` is empty, as the scheduler settled it."""
+
+    module: str
+    loop: str
+    ii_target: int | None
+    ii_achieved: IntRange
+    depth_cycles: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HlsSession:
+    """One synthesis that came to its end. ``fmax_mhz`` is the scheduler's estimate."""
+
+    top: str | None
+    part: str | None
+    target_ns: float | None
+    fmax_mhz: float | None
+    pipelines: tuple[LoggedPipeline, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HlsLog:
+    """``vitis_hls.log``: all syntheses of a session, and what Vivado made of them where it was exported."""
+
+    kind: ClassVar[Literal["hls_log"]] = "hls_log"
+    source: ReportSource
+    sessions: tuple[HlsSession, ...]
+    exports: tuple[ExportReport, ...]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aebert.hls_reports import values
 from aebert.hls_reports.model import KernelUtilization, NamedUsage, SiteUsage
 from aebert.hls_reports.reading import ReportText
@@ -10,7 +12,8 @@ from aebert.hls_reports.values import MalformedValue
 from aebert.hls_reports.vivado_header import design_state, vivado_source
 
 TITLE = "Accelerator Utilization Design Information"
-_COLUMNS = ("Name", "LUT", "LUTAsMem", "REG", "BRAM", "URAM", "DSP")
+# In an order that depends on the device: UltraScale+ begins with LUT, Versal with REG.
+_COLUMNS = ("Name", "LUT", "REG", "BRAM", "URAM", "DSP")
 _INDENT = 3
 
 
@@ -20,9 +23,10 @@ def parse_kernel_utilization(report: ReportText) -> KernelUtilization:
     try:
         heading = find_line(lines, TITLE)
         rows = table_after(lines, 0 if heading is None else heading)
-        if not rows or tuple(cells(rows[0])) != _COLUMNS:
+        columns = cells(rows[0]) if rows else []
+        if not set(_COLUMNS) <= set(columns):
             raise MalformedValue(f"no table with the columns {', '.join(_COLUMNS)}")
-        named = [_row(line) for line in rows[1:]]
+        named = [_row(line, columns) for line in rows[1:]]
         state = design_state(lines)
     except MalformedValue as error:
         raise report.error(str(error)) from None
@@ -40,13 +44,13 @@ def parse_kernel_utilization(report: ReportText) -> KernelUtilization:
     )
 
 
-def _row(line: str) -> NamedUsage:
+def _row(line: str, columns: Sequence[str]) -> NamedUsage:
     row = cells(line)
-    if len(row) != len(_COLUMNS):
-        raise MalformedValue(f"utilisation row with {len(row)} cells, expected {len(_COLUMNS)}")
-    padded = raw_cells(line)[0]
+    if len(row) != len(columns):
+        raise MalformedValue(f"utilisation row with {len(row)} cells, expected {len(columns)}")
+    padded = raw_cells(line)[columns.index("Name")]
     depth = (len(padded) - len(padded.lstrip()) - 1) // _INDENT
-    name, lut, _, ff, bram, uram, dsp = row
+    name, lut, ff, bram, uram, dsp = (row[columns.index(column)] for column in _COLUMNS)
     usage = SiteUsage(
         lut=values.parse_usage(lut),
         ff=values.parse_usage(ff),

@@ -11,11 +11,14 @@ from aebert.hls_reports.hls_model import (
     CsynthReport,
     Fifo,
     HlsClock,
+    HlsLog,
+    HlsSession,
     Instance,
-    Loop,
+    LoggedPipeline,
     Module,
     ModuleBindings,
-    Pragma,
+    ReportedLoop,
+    ReportedPragma,
     SummaryNode,
     SynthesisSummary,
     Violation,
@@ -25,6 +28,7 @@ from aebert.hls_reports.runtime_model import (
     AcceleratorMonitor,
     ComputeUnitRun,
     FlowMode,
+    HostCall,
     HostTransfer,
     KernelRun,
     LinkedClock,
@@ -35,6 +39,7 @@ from aebert.hls_reports.runtime_model import (
     ResultsTable,
     TableOrigin,
     Timings,
+    XclbinInfo,
 )
 from aebert.hls_reports.vivado_model import (
     ClockUtilization,
@@ -61,6 +66,8 @@ ReportKind = Literal[
     "timing_summary",
     "clock_utilization",
     "link_log",
+    "xclbin_info",
+    "hls_log",
     "profile_summary",
     "accelerator_monitor",
     "export",
@@ -78,6 +85,8 @@ Report = (
     | TimingSummary
     | ClockUtilization
     | LinkLog
+    | XclbinInfo
+    | HlsLog
     | ProfileSummary
     | AcceleratorMonitor
     | ExportReport
@@ -99,23 +108,27 @@ __all__ = [
     "HierarchicalUtilization",
     "HierarchyRow",
     "HlsClock",
+    "HlsLog",
     "HlsResources",
+    "HlsSession",
+    "HostCall",
     "HostTransfer",
     "Instance",
     "KernelRun",
     "KernelUtilization",
     "LinkLog",
     "LinkedClock",
-    "Loop",
+    "LoggedPipeline",
     "Module",
     "ModuleBindings",
     "MonitoredUnit",
     "NamedUsage",
-    "Pragma",
     "ProfileSummary",
     "Report",
     "ReportKind",
     "ReportSource",
+    "ReportedLoop",
+    "ReportedPragma",
     "ResultRow",
     "ResultsTable",
     "SiteUsage",
@@ -129,4 +142,5 @@ __all__ = [
     "UsedClock",
     "UtilizationReport",
     "Violation",
+    "XclbinInfo",
 ]

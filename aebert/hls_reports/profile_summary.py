@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from aebert.hls_reports import values
 from aebert.hls_reports.model import (
     ComputeUnitRun,
     FlowMode,
+    HostCall,
     HostTransfer,
     KernelRun,
     ProfileSummary,
@@ -40,10 +41,12 @@ def parse_profile_summary(report: ReportText) -> ProfileSummary:
         units = [_compute_unit(row) for row in sections.get("Compute Unit Utilization", ())]
         units += [_emulated_unit(row) for row in sections.get(EMULATION_TITLE, ())]
         transfers = tuple(_transfer(row) for row in sections.get("Data Transfer: Host to Global Memory", ()))
+        calls = tuple(_host_calls(lines))
     except MalformedValue as error:
         raise report.error(str(error)) from None
-    if not kernels and not units:
+    if not kernels and not units and not calls:
         raise report.error("no kernel execution in the profile", "run the application to its end with profiling on")
+    named: list[KernelRun | ComputeUnitRun] = [*kernels, *units]
     # profile_kernels.csv is written by the RTL simulator of hardware emulation and has no header.
     emulated = EMULATION_TITLE in sections and "Flow mode" not in header
     return ProfileSummary(
@@ -52,7 +55,7 @@ def parse_profile_summary(report: ReportText) -> ProfileSummary:
             sha256=report.sha256,
             tool="XRT",
             tool_version=header.get("XRT build version") or header.get("Tool version"),
-            top=kernels[0].kernel if kernels else units[0].kernel,
+            top=named[0].kernel if named else None,
             date=header.get("Generated on"),
         ),
         device=header.get("Target devices"),
@@ -60,6 +63,7 @@ def parse_profile_summary(report: ReportText) -> ProfileSummary:
         kernels=kernels,
         compute_units=tuple(units),
         transfers=transfers,
+        calls=calls,
     )
 
 
@@ -85,6 +89,23 @@ def _sections(lines: Sequence[str]) -> dict[str, list[Row]]:
         elif title in ("Kernel Execution", "Compute Unit Utilization", EMULATION_TITLE):
             raise MalformedValue(f"{title}: row with {len(cells)} cells, expected {len(columns)}")
     return found
+
+
+def _host_calls(lines: Iterable[str]) -> Iterator[HostCall]:
+    """XRT writes the native calls in a form of their own: TITLE, SECTION and COLUMN lines, then ENTRY lines."""
+    inside = False
+    for line in lines:
+        if line.startswith("TITLE:"):
+            inside = line.strip() == "TITLE:Native API Calls"
+        elif inside and line.startswith("ENTRY:"):
+            cells = next(iter(_csv_rows([line.removeprefix("ENTRY:")])))
+            if len(cells) != 6:
+                raise MalformedValue(f"native call with {len(cells)} cells, expected 6")
+            times = [values.parse_real(cell) for cell in cells[2:]]
+            count = values.parse_count(cells[1])
+            if count is None or any(time is None for time in times):
+                raise MalformedValue(f"native call {values.quoted(cells[0])} without its times")
+            yield HostCall(one_line(cells[0]), Timings(count, *(time or 0.0 for time in times)))
 
 
 def _csv_rows(lines: Iterable[str]) -> Iterable[list[str]]:

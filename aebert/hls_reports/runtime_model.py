@@ -31,6 +31,22 @@ class LinkLog:
         return next((clock.achieved_mhz for clock in self.clocks if clock.role == "DATA"), None)
 
 
+@dataclass(frozen=True, slots=True)
+class XclbinInfo:
+    """``*.xclbin.info``: the clocks of a linked bitstream; ``source.part`` is the platform. ``requested_mhz`` of the
+    kernel's clock where the file has it (XRT 2.14 on)."""
+
+    kind: ClassVar[Literal["xclbin_info"]] = "xclbin_info"
+    source: ReportSource
+    clocks: tuple[LinkedClock, ...]
+    requested_mhz: float | None
+
+    @property
+    def data_mhz(self) -> float | None:
+        """Frequency of the kernel's data clock."""
+        return next((clock.achieved_mhz for clock in self.clocks if clock.role == "DATA"), None)
+
+
 FlowMode = Literal["hw", "hw_emu", "sw_emu"]
 
 
@@ -76,9 +92,18 @@ class HostTransfer:
 
 
 @dataclass(frozen=True, slots=True)
+class HostCall:
+    """A function of XRT's native or OpenCL interface, as the host called it."""
+
+    name: str
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileSummary:
     """XRT ``summary.csv`` / SDAccel ``profile_summary.csv`` / hardware emulation's ``profile_kernels.csv``.
-    ``flow`` is None when the file does not say whether hardware ran."""
+    ``flow`` is None when the file does not say whether hardware ran. Of a host that uses XRT's native interface alone
+    there are only ``calls``."""
 
     kind: ClassVar[Literal["profile_summary"]] = "profile_summary"
     source: ReportSource
@@ -87,6 +112,7 @@ class ProfileSummary:
     kernels: tuple[KernelRun, ...]
     compute_units: tuple[ComputeUnitRun, ...]
     transfers: tuple[HostTransfer, ...]
+    calls: tuple[HostCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from aebert.hls_reports.values import MalformedValue
+
 
 def raw_cells(line: str) -> list[str]:
     """The cells of one ``| a | b |`` line with their padding, which carries the nesting in tree tables."""
@@ -43,3 +45,12 @@ def key_value(lines: Sequence[str], key: str, mark: str = "*") -> str | None:
         if match:
             return match.group(1).strip() or None
     return None
+
+
+def require_whole(lines: Sequence[str], last_section: str) -> None:
+    """Raises MalformedValue for a report that was cut off: its last section is missing, or a table has no end."""
+    if find_line(lines, last_section) is None:
+        raise MalformedValue(f"cut off: its last section {last_section.strip('= ')!r} is missing")
+    said = [line.strip() for line in lines if line.strip()]
+    if said[-1].startswith("|") or (said[-1].startswith("+-") and not said[-1].endswith("+")):
+        raise MalformedValue("cut off in the middle of a table")

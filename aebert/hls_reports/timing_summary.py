@@ -10,7 +10,7 @@ from aebert.hls_reports.model import TimedClock, TimingSummary
 from aebert.hls_reports.reading import ReportText
 from aebert.hls_reports.tables import find_line
 from aebert.hls_reports.values import MalformedValue
-from aebert.hls_reports.vivado_header import design_state, vivado_source
+from aebert.hls_reports.vivado_header import header_state, stage_of_name, vivado_source
 
 TITLE = "Timing Summary Report"
 _CLOCK = re.compile(r"^\s*(\S+)\s+\{[^}]*\}\s+(\S+)\s+(\S+)\s*$")
@@ -26,7 +26,7 @@ def parse_timing_summary(report: ReportText) -> TimingSummary:
         wns, tns, failing, _, whs = summary[:5]
         return TimingSummary(
             source=vivado_source(report, lines),
-            state=design_state(lines),
+            state=header_state(lines) or stage_of_name(report.stem),
             wns_ns=values.parse_real(wns),
             tns_ns=values.parse_real(tns),
             whs_ns=values.parse_real(whs),

@@ -30,12 +30,24 @@ def parse_utilization(report: ReportText) -> UtilizationReport:
         slrs = _slrs(tables)
         used, available = _site_column(tables, "Used"), _site_column(tables, "Available")
         state = design_state(lines)
+        boxes = _black_boxes(lines)
     except MalformedValue as error:
         raise report.error(str(error)) from None
     if used.lut is None and not slrs:
         raise report.error("no table with a LUT row")
     usage = used if used.lut is not None else sum_usage([each.usage for each in slrs])
-    return UtilizationReport(vivado_source(report, lines), state, usage, available, slrs)
+    return UtilizationReport(vivado_source(report, lines), state, usage, available, slrs, boxes)
+
+
+def _black_boxes(lines: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Rows of the "Black Boxes" section; the table of contents has the heading too."""
+    headings = [index for index, line in enumerate(lines) if re.match(r"^\d+\. Black Boxes\s*$", line)]
+    if not headings:
+        return ()
+    rows = [cells(line) for line in table_after(lines, headings[-1] + 1)]
+    if not rows or rows[0] != ["Ref Name", "Used"]:
+        return ()
+    return tuple((name, values.parse_count(count) or 0) for name, count in rows[1:])
 
 
 def _all_tables(lines: Sequence[str]) -> list[list[str]]:

@@ -71,6 +71,14 @@ def parse_positive(text: str) -> float | None:
     return value
 
 
+def parse_delay(text: str) -> float | None:
+    """As ``parse_real``, and not below zero: wiring without logic takes 0 ns."""
+    value = parse_real(text.strip().removesuffix("ns"))
+    if value is not None and value < 0:
+        raise MalformedValue(f"{quoted(text.strip())} is below zero")
+    return value
+
+
 def parse_range(text: str) -> IntRange:
     """``12``, ``0 ~ 255`` or an unknown. Raises MalformedValue."""
     low, separator, high = text.partition("~")
@@ -90,6 +98,12 @@ def ordered_range(low: int | None, high: int | None) -> IntRange:
     if low is not None and high is not None and low > high:
         raise MalformedValue(f"range {low} ~ {high} runs backwards")
     return IntRange(low, high)
+
+
+def interval_range(low: int | None, high: int | None) -> IntRange:
+    """As ``ordered_range`` for the cycles between two starts, where Vitis HLS 2024 prints 0 for an upper end that it
+    does not know (next to a latency of "?")."""
+    return IntRange(low, None) if low and high == 0 else ordered_range(low, high)
 
 
 def parse_nanoseconds(text: str) -> float | None:

@@ -39,7 +39,9 @@ class SlrUsage:
 
 @dataclass(frozen=True, slots=True)
 class UtilizationReport:
-    """Vivado ``report_utilization``, with ``-slr`` or without. ``usage`` of an SLR-only report is the regions' sum."""
+    """Vivado ``report_utilization``, with ``-slr`` or without. ``usage`` of an SLR-only report is the regions' sum.
+
+    ``black_boxes``: instances by module that had no netlist yet; ``usage`` leaves them out."""
 
     kind: ClassVar[Literal["utilization"]] = "utilization"
     source: ReportSource
@@ -47,6 +49,7 @@ class UtilizationReport:
     usage: SiteUsage
     available: SiteUsage
     slrs: tuple[SlrUsage, ...]
+    black_boxes: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,12 @@ class TimedClock:
 
 @dataclass(frozen=True, slots=True)
 class TimingSummary:
-    """Vivado ``report_timing_summary``: worst negative, total negative, hold slack in ns."""
+    """Vivado ``report_timing_summary``: worst negative, total negative, hold slack in ns. ``state`` None: neither the
+    header nor a file name says how far the design was."""
 
     kind: ClassVar[Literal["timing_summary"]] = "timing_summary"
     source: ReportSource
-    state: DesignState
+    state: DesignState | None
     wns_ns: float | None
     tns_ns: float | None
     whs_ns: float | None
@@ -126,14 +130,14 @@ class ClockUtilization:
 
     kind: ClassVar[Literal["clock_utilization"]] = "clock_utilization"
     source: ReportSource
-    state: DesignState
+    state: DesignState | None
     clocks: tuple[UsedClock, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """``<f>_export.rpt`` or ``.xml``: Vivado run from HLS. Here HLS counts BRAM in RAMB18 (its run_vivado
-    scripts compute RAMB18 + 2 x RAMB36), so the resources are HlsResources."""
+    """``<f>_export.rpt`` or ``.xml``, ``export_syn.rpt``, ``export_impl.rpt``: Vivado run from HLS. Here HLS counts
+    BRAM in RAMB18 (its run_vivado scripts compute RAMB18 + 2 x RAMB36), so the resources are HlsResources."""
 
     kind: ClassVar[Literal["export"]] = "export"
     source: ReportSource

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from aebert.encoder import MatrixName
+from aebert.models.encoder import MatrixName
+from aebert.numerics.activation import FfnActivation
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Architecture:
     matrices: MappingProxyType[MatrixName, str]
     attention_norm: str
     ffn_norm: str
+    # Dense and output layer of the sequence-classification head; BERT's dense layer is its pooler.
+    head_layers: tuple[str, str]
     sizes: SizeFields = SizeFields()
 
     def matrix_tensor(self, prefix: str, layer: int, name: MatrixName) -> str:
@@ -57,7 +60,10 @@ _BERT_MATRICES: MappingProxyType[MatrixName, str] = MappingProxyType(
 )
 
 
-def _bert_like(model_type: str, root: str) -> Architecture:
+_CLASSIFIER = ("classifier.dense", "classifier.out_proj")
+
+
+def _bert_like(model_type: str, root: str, head_layers: tuple[str, str] = _CLASSIFIER) -> Architecture:
     return Architecture(
         model_type=model_type,
         root=root,
@@ -65,6 +71,7 @@ def _bert_like(model_type: str, root: str) -> Architecture:
         matrices=_BERT_MATRICES,
         attention_norm="attention.output.LayerNorm",
         ffn_norm="output.LayerNorm",
+        head_layers=head_layers,
     )
 
 
@@ -84,6 +91,7 @@ _DISTILBERT = Architecture(
     ),
     attention_norm="sa_layer_norm",
     ffn_norm="output_layer_norm",
+    head_layers=("pre_classifier", "classifier"),
     sizes=SizeFields(
         layers="n_layers", hidden="dim", heads="n_heads", ffn="hidden_dim", activation="activation", epsilon=None
     ),
@@ -91,12 +99,24 @@ _DISTILBERT = Architecture(
 
 ARCHITECTURES: MappingProxyType[str, Architecture] = MappingProxyType(
     {
-        "bert": _bert_like("bert", "bert"),
+        "bert": _bert_like("bert", "bert", ("bert.pooler.dense", "classifier")),
         "roberta": _bert_like("roberta", "roberta"),
         "xlm-roberta": _bert_like("xlm-roberta", "roberta"),
         "camembert": _bert_like("camembert", "roberta"),
         "electra": _bert_like("electra", "electra"),
         "distilbert": _DISTILBERT,
+    }
+)
+
+# The names that transformers gives (ACT2FN) to what the accelerator has a table for.
+ACTIVATION_NAMES: MappingProxyType[str, FfnActivation] = MappingProxyType(
+    {
+        "gelu": "gelu",
+        "gelu_python": "gelu",
+        "gelu_new": "gelu_tanh",
+        "gelu_pytorch_tanh": "gelu_tanh",
+        "gelu_fast": "gelu_tanh",
+        "relu": "relu",
     }
 )
 

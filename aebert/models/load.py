@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aebert.encoder import MATRIX_NAMES, Encoder, EncoderLayer, EncoderShape, LayerNorm, Linear, MatrixName
-from aebert.errors import AebertError
 from aebert.models.architectures import Architecture
-from aebert.models.checkpoint import Checkpoint, open_checkpoint
-from aebert.models.config import encoder_shape, find_architecture, read_config
+from aebert.models.config_json import encoder_shape, find_architecture
 from aebert.models.digest import make_encoder
+from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderLayer, EncoderShape, LayerNorm, Linear, MatrixName
+from aebert.models.model_type import read_config
+from aebert.models.model_weights import ModelWeights, open_weights
+from aebert.models.weight_files import WeightFiles
+from aebert.support.input_files import files_inside
 
 
 def load_encoder(directory: Path | str) -> Encoder:
     """The encoder of a BERT, RoBERTa, DistilBERT or ELECTRA directory, with or without a head; float32 weights.
 
     Raises AebertError, in one line, for an encoder that the accelerator cannot run (pre-LayerNorm, activation other
-    than exact GELU, relative positions, decoder, sizes) and for missing, pickled, damaged or non-finite weights.
+    than GELU and ReLU, relative positions, decoder, sizes) and for missing, unused, damaged or non-finite weights.
     """
     directory = Path(directory)
     config = read_config(directory)
+    files_inside(directory)  # no link leads out of it
     where = directory / "config.json"
     architecture = find_architecture(config, where)
     shape = encoder_shape(config, architecture, where)
-    checkpoint = open_checkpoint(directory)
-    prefix = tensor_prefix(checkpoint, architecture)
-    return make_encoder(shape, [_load_layer(checkpoint, architecture, prefix, shape, i) for i in range(shape.layers)])
+    weights = open_weights(directory, config, architecture, shape.layers)
+    layers = [_load_layer(weights.checkpoint, architecture, weights.prefix, shape, i) for i in range(shape.layers)]
+    return make_encoder(shape, layers)
 
 
-def tensor_prefix(checkpoint: Checkpoint, architecture: Architecture) -> str:
-    """``""`` for a bare encoder, ``"bert."`` and the like for one with a head."""
-    for prefix in ("", f"{architecture.root}."):
-        if f"{architecture.matrix_tensor(prefix, 0, 'query')}.weight" in checkpoint:
-            return prefix
-    expected = architecture.matrix_tensor("", 0, "query")
-    raise AebertError(
-        f"{checkpoint.directory}: tensor '{expected}.weight' is missing; "
-        f"the weights are not those of the {architecture.model_type!r} model that config.json describes"
-    )
+def model_weights(directory: Path) -> tuple[Architecture, ModelWeights]:
+    """The family of a model directory and its weights, checked. Raises AebertError as ``load_encoder``."""
+    config = read_config(directory)
+    where = directory / "config.json"
+    architecture = find_architecture(config, where)
+    layers = encoder_shape(config, architecture, where).layers
+    return architecture, open_weights(directory, config, architecture, layers)
 
 
 def matrix_shape(shape: EncoderShape, name: MatrixName) -> tuple[int, int]:
@@ -50,7 +50,7 @@ def matrix_shape(shape: EncoderShape, name: MatrixName) -> tuple[int, int]:
 
 
 def _load_layer(
-    checkpoint: Checkpoint, architecture: Architecture, prefix: str, shape: EncoderShape, layer: int
+    checkpoint: WeightFiles, architecture: Architecture, prefix: str, shape: EncoderShape, layer: int
 ) -> EncoderLayer:
     def linear(name: MatrixName) -> Linear:
         stem = architecture.matrix_tensor(prefix, layer, name)
@@ -74,7 +74,7 @@ def _load_layer(
     )
 
 
-def _load_norm(checkpoint: Checkpoint, stem: str, hidden: int) -> LayerNorm:
+def _load_norm(checkpoint: WeightFiles, stem: str, hidden: int) -> LayerNorm:
     # Checkpoints converted from TensorFlow (bert-base-uncased among them) still say gamma and beta.
     gain, offset = ("gamma", "beta") if f"{stem}.gamma" in checkpoint else ("weight", "bias")
     return LayerNorm(

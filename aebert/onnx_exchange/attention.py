@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from aebert.encoder import FloatArray, Linear
+from aebert.models.encoder import FloatArray, Linear
 from aebert.onnx_exchange.graph import Graph, Node
-from aebert.onnx_exchange.layout import Traced, trace
+from aebert.onnx_exchange.graph_patterns import close, find_linear, sum_terms
 from aebert.onnx_exchange.operators import MICROSOFT
-from aebert.onnx_exchange.patterns import close, find_linear, sum_terms
+from aebert.onnx_exchange.tensor_layout import Traced, trace
 
 _PRODUCTS = ("MatMul", f"{MICROSOFT}FusedMatMul")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from aebert.encoder import LayerNorm, Linear
+from aebert.models.encoder import LayerNorm, Linear
+from aebert.numerics.activation import FfnActivation
 from aebert.onnx_exchange.builder import GraphBuilder
 
 
@@ -11,6 +12,13 @@ def linear(builder: GraphBuilder, name: str, layer: Linear, inputs: str) -> str:
     weight = builder.constant(f"{name}.weight", layer.weight.T)
     product = builder.node("MatMul", [inputs, weight], f"{name}.product")
     return builder.node("Add", [product, builder.constant(f"{name}.bias", layer.bias)], name)
+
+
+def activation(builder: GraphBuilder, name: str, function: FfnActivation, value: str) -> str:
+    """The FFN's activation function."""
+    if function == "relu":
+        return builder.node("Relu", [value], name)
+    return builder.node("Gelu", [value], name, approximate="tanh" if function == "gelu_tanh" else "none")
 
 
 def layer_norm(builder: GraphBuilder, name: str, norm: LayerNorm, epsilon: float, inputs: str) -> str:

@@ -8,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 
-from aebert.encoder import FloatArray, LayerNorm
+from aebert.models.encoder import FloatArray, LayerNorm
 from aebert.onnx_exchange.graph import Graph, Node
-from aebert.onnx_exchange.layout import trace
-from aebert.onnx_exchange.model import Embeddings
+from aebert.onnx_exchange.graph_patterns import FoundNorm, find_linear, find_norms
 from aebert.onnx_exchange.operators import MICROSOFT
-from aebert.onnx_exchange.patterns import FoundNorm, find_linear, find_norms
+from aebert.onnx_exchange.tensor_layout import trace
+from aebert.onnx_exchange.transformer_model import Embeddings
 
 _EMBED = f"{MICROSOFT}EmbedLayerNormalization"
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 
 import onnx
 
-from aebert.errors import AebertError
 from aebert.onnx_exchange.builder import GraphBuilder
 from aebert.onnx_exchange.float_layers import float_layer
-from aebert.onnx_exchange.model import TransformerModel
+from aebert.onnx_exchange.host_parts import LayerInputs, add_head, embed
 from aebert.onnx_exchange.qdq_layers import QuantisedParts, qdq_layer
-from aebert.onnx_exchange.surroundings import LayerInputs, add_head, embed
+from aebert.onnx_exchange.transformer_model import TransformerModel
 from aebert.quantisation.quantise import QuantisationResult
+from aebert.support.errors import AebertError
 
 _Layers = Callable[[GraphBuilder, LayerInputs], str]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from aebert.encoder import EncoderLayer, EncoderShape
-from aebert.onnx_exchange.blocks import join_heads, layer_norm, linear, split_heads
+from aebert.models.encoder import EncoderLayer, EncoderShape
+from aebert.onnx_exchange.blocks import activation, join_heads, layer_norm, linear, split_heads
 from aebert.onnx_exchange.builder import GraphBuilder
 
 
@@ -26,7 +26,9 @@ def float_layer(
     projected = linear(builder, f"{name}.attention_output", layer.attention_output, context)
     summed = builder.node("Add", [projected, hidden], f"{name}.attention_sum")
     middle = layer_norm(builder, f"{name}.attention_norm", layer.attention_norm, shape.epsilon, summed)
-    active = builder.node("Gelu", [linear(builder, f"{name}.ffn_in", layer.ffn_in, middle)], f"{name}.gelu")
+    active = activation(
+        builder, f"{name}.gelu", shape.activation, linear(builder, f"{name}.ffn_in", layer.ffn_in, middle)
+    )
     projected = linear(builder, f"{name}.ffn_out", layer.ffn_out, active)
     summed = builder.node("Add", [projected, middle], f"{name}.ffn_sum")
     return layer_norm(builder, f"{name}.ffn_norm", layer.ffn_norm, shape.epsilon, summed)

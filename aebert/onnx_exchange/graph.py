@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
 
 Array = npt.NDArray[Any]
 Role = Literal["words", "types", "positions", "states", "mask"]

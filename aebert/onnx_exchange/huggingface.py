@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from aebert.atomic import write_json
-from aebert.encoder import FloatArray, LayerNorm, Linear
-from aebert.errors import AebertError
 from aebert.models.architectures import ARCHITECTURES
-from aebert.models.checkpoint import WEIGHTS_FILE, Checkpoint, open_checkpoint
-from aebert.models.config import find_architecture, read_config
-from aebert.models.load import load_encoder, tensor_prefix
-from aebert.onnx_exchange.model import Activation, Embeddings, Family, Head, TransformerModel
+from aebert.models.encoder import FloatArray, LayerNorm, Linear
+from aebert.models.host_model import check_model_directory
+from aebert.models.load import load_encoder, model_weights
+from aebert.models.model_type import read_config
+from aebert.models.pretrained import check_loadable
+from aebert.models.sentence_modules import MODULES_FILE, SentenceModules, read_modules
+from aebert.models.weight_files import WEIGHTS_FILE, WeightFiles
+from aebert.numerics.activation import FfnActivation
+from aebert.onnx_exchange.transformer_model import Activation, ClassifierHead, Embeddings, Family, TransformerModel
+from aebert.support.atomic_files import write_json, writing
+from aebert.support.errors import AebertError
 
 CONFIG_FILE = "config.json"
 _FAMILY_OF: Mapping[str, Family] = {
@@ -32,13 +36,8 @@ _HEAD_ACTIVATION: Mapping[Family, Activation] = {
     "distilbert": "relu",
     "electra": "gelu",
 }
-# Dense and output layer of the classification head; BERT's dense layer is its pooler.
-_HEAD_LAYERS: Mapping[Family, tuple[str, str]] = {
-    "bert": ("bert.pooler.dense", "classifier"),
-    "roberta": ("classifier.dense", "classifier.out_proj"),
-    "distilbert": ("pre_classifier", "classifier"),
-    "electra": ("classifier.dense", "classifier.out_proj"),
-}
+# As transformers calls them.
+_ACTIVATION_NAME: Mapping[FfnActivation, str] = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu"}
 _WORDS = "embeddings.word_embeddings.weight"
 _POSITIONS = "embeddings.position_embeddings.weight"
 _TYPES = "embeddings.token_type_embeddings.weight"
@@ -52,21 +51,27 @@ def read_model(directory: Path) -> TransformerModel:
     """The encoder with embeddings, pooler and sequence-classification head. Raises AebertError as ``load_encoder``."""
     encoder = load_encoder(directory)
     config = read_config(directory)
-    architecture = find_architecture(config, directory / CONFIG_FILE)
+    check_model_directory(directory, config)
+    architecture, weights = model_weights(directory)
+    check_loadable(directory, weights)
     family = _FAMILY_OF[architecture.model_type]
-    checkpoint = open_checkpoint(directory)
-    prefix = tensor_prefix(checkpoint, architecture)
-    head = _read_head(checkpoint, family)
+    checkpoint, prefix = weights.checkpoint, weights.prefix
+    head = _read_head(checkpoint, family) if weights.has_classifier else None
     return TransformerModel(
         family=family,
         encoder=encoder,
         embeddings=_read_embeddings(checkpoint, prefix, family, config),
         pooler=None if head is not None else _read_linear(checkpoint, f"{prefix}{_POOLER}"),
         head=head,
+        sentence=_read_sentence(directory, encoder.shape.hidden) if head is None else None,
     )
 
 
-def _read_embeddings(checkpoint: Checkpoint, prefix: str, family: Family, config: Mapping[str, object]) -> Embeddings:
+def _read_sentence(directory: Path, hidden: int) -> SentenceModules | None:
+    return read_modules(directory, hidden) if (directory / MODULES_FILE).is_file() else None
+
+
+def _read_embeddings(checkpoint: WeightFiles, prefix: str, family: Family, config: Mapping[str, object]) -> Embeddings:
     padding = config.get("pad_token_id", _DEFAULT_PADDING)
     types = f"{prefix}{_TYPES}"
     return Embeddings(
@@ -79,24 +84,24 @@ def _read_embeddings(checkpoint: Checkpoint, prefix: str, family: Family, config
     )
 
 
-def _read_head(checkpoint: Checkpoint, family: Family) -> Head | None:
-    dense, output = (_read_linear(checkpoint, name) for name in _HEAD_LAYERS[family])
-    return None if dense is None or output is None else Head(dense, _HEAD_ACTIVATION[family], output)
+def _read_head(checkpoint: WeightFiles, family: Family) -> ClassifierHead | None:
+    dense, output = (_read_linear(checkpoint, name) for name in ARCHITECTURES[family].head_layers)
+    return None if dense is None or output is None else ClassifierHead(dense, _HEAD_ACTIVATION[family], output)
 
 
-def _read(checkpoint: Checkpoint, name: str) -> FloatArray:
+def _read(checkpoint: WeightFiles, name: str) -> FloatArray:
     if name not in checkpoint:
         raise AebertError(f"{checkpoint.directory}: tensor {name!r} is missing; the checkpoint is not complete")
     return checkpoint.read_float(name, checkpoint.read(name).shape)
 
 
-def _read_norm(checkpoint: Checkpoint, stem: str) -> LayerNorm:
+def _read_norm(checkpoint: WeightFiles, stem: str) -> LayerNorm:
     # Checkpoints converted from TensorFlow still say gamma and beta.
     gain, offset = ("gamma", "beta") if f"{stem}.gamma" in checkpoint else ("weight", "bias")
     return LayerNorm(_read(checkpoint, f"{stem}.{gain}"), _read(checkpoint, f"{stem}.{offset}"))
 
 
-def _read_linear(checkpoint: Checkpoint, stem: str) -> Linear | None:
+def _read_linear(checkpoint: WeightFiles, stem: str) -> Linear | None:
     if f"{stem}.weight" not in checkpoint:
         return None
     return Linear(_read(checkpoint, f"{stem}.weight"), _read(checkpoint, f"{stem}.bias"))
@@ -113,7 +118,8 @@ def write_model(model: TransformerModel, directory: Path, labels: Sequence[str] 
             f"{directory}: no embeddings, which a Hugging Face directory needs; take them from a base model"
         )
     tensors = {name: np.ascontiguousarray(array, np.float32) for name, array in _tensors(model, embeddings)}
-    save_file(tensors, directory / WEIGHTS_FILE, metadata={"format": "pt"})
+    with writing(directory / WEIGHTS_FILE):
+        save_file(tensors, directory / WEIGHTS_FILE, metadata={"format": "pt"})
     write_json(directory / CONFIG_FILE, _config(model, embeddings, labels))
 
 
@@ -134,7 +140,7 @@ def _tensors(model: TransformerModel, embeddings: Embeddings) -> Iterator[tuple[
         yield from _norm_tensors(attention_norm, layer.attention_norm)
         yield from _norm_tensors(ffn_norm, layer.ffn_norm)
     if model.head is not None:
-        dense, output = _HEAD_LAYERS[model.family]
+        dense, output = architecture.head_layers
         yield from _linear_tensors(dense, model.head.dense)
         yield from _linear_tensors(output, model.head.output)
     elif model.pooler is not None:
@@ -176,7 +182,7 @@ def _config(model: TransformerModel, embeddings: Embeddings, labels: Sequence[st
         sizes.hidden: shape.hidden,
         sizes.heads: shape.heads,
         sizes.ffn: shape.ffn,
-        sizes.activation: "gelu",
+        sizes.activation: _ACTIVATION_NAME[shape.activation],
     }
     if sizes.epsilon is not None:
         config[sizes.epsilon] = shape.epsilon

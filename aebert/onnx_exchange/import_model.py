@@ -6,27 +6,21 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aebert.atomic import write_json
-from aebert.errors import AebertError
 from aebert.models import make_encoder
-from aebert.models.config import read_json_object
+from aebert.models.companions import tokenizer_files
+from aebert.models.config_json import read_json_object
 from aebert.onnx_exchange.huggingface import CONFIG_FILE, read_model, write_model
-from aebert.onnx_exchange.model import TransformerModel
 from aebert.onnx_exchange.recognise import RecognisedModel, recognise
-from aebert.output_directory import check_replaceable, replaced_directory
+from aebert.onnx_exchange.transformer_model import TransformerModel
+from aebert.support.atomic_files import write_json
+from aebert.support.errors import AebertError
+from aebert.support.input_files import foreign
+from aebert.support.output_directory import check_replaceable, replaced_directory
 
 KIND = "imported model"
 IMPORT_FILE = "import.json"
 SCHEMA_VERSION = 1
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
-_TOKENIZER_FILES = (
-    *_VOCABULARIES,
-    "merges.txt",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "bpe.codes",
-)
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,8 @@ def import_model(
     """
     check_replaceable(directory, IMPORT_FILE, KIND, force)
     source = _tokenizer_folder(path, tokenizer, base)
-    recognised = recognise(path)
+    with foreign(path, "its graph cannot be read", "export the model again"):
+        recognised = recognise(path)
     model = recognised.model
     if base is not None:
         model = _with_surroundings(model, base)
@@ -64,9 +59,8 @@ def import_model(
         write_model(model, folder, labels)
         write_json(folder / IMPORT_FILE, record)
         if source is not None:
-            for name in _TOKENIZER_FILES:
-                if (source / name).is_file():
-                    shutil.copyfile(source / name, folder / name)
+            for name in tokenizer_files(source):
+                shutil.copyfile(source / name, folder / name)
     return ImportedModel(recognised, model, source is not None)
 
 

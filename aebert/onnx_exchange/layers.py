@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aebert.encoder import EncoderLayer, EncoderShape, Linear
+from aebert.models.encoder import EncoderLayer, EncoderShape, Linear
+from aebert.numerics.activation import FfnActivation
+from aebert.onnx_exchange.activations import find_activation
 from aebert.onnx_exchange.attention import FoundAttention, find_attention
 from aebert.onnx_exchange.graph import Graph, Node
+from aebert.onnx_exchange.graph_patterns import FoundLinear, FoundNorm, close, find_linear
 from aebert.onnx_exchange.operators import MICROSOFT
-from aebert.onnx_exchange.patterns import FoundLinear, FoundNorm, close, find_gelu, find_linear
 
 # What only a Transformer layer has: behind the last recognised one there must be none of these.
 _OF_A_LAYER = frozenset({"Softmax", "Attention", f"{MICROSOFT}Attention", f"{MICROSOFT}MultiHeadAttention"})
@@ -24,6 +26,7 @@ class FoundLayer:
     layer: EncoderLayer
     heads: int
     epsilon: float
+    activation: FfnActivation
 
 
 def find_layers(graph: Graph, norms: Sequence[FoundNorm], hidden: str) -> tuple[FoundLayer, ...]:
@@ -49,11 +52,12 @@ def shape_of(graph: Graph, layers: Sequence[FoundLayer], max_positions: int) -> 
     first = layers[0]
     for number, found in enumerate(layers):
         same_sizes = found.layer.ffn_in.weight.shape == first.layer.ffn_in.weight.shape
-        if found.heads != first.heads or not same_sizes or not close(found.epsilon, first.epsilon):
+        same = (found.heads, found.activation) == (first.heads, first.activation)
+        if not same or not same_sizes or not close(found.epsilon, first.epsilon):
             raise graph.refuse(
                 found.output,
-                f"layer {number} with the sizes of layer 0 ({first.heads} heads, epsilon {first.epsilon:g}, "
-                f"{first.layer.ffn_in.weight.shape[0]} FFN channels)",
+                f"layer {number} with the sizes of layer 0 ({first.heads} heads, {first.activation}, "
+                f"epsilon {first.epsilon:g}, {first.layer.ffn_in.weight.shape[0]} FFN channels)",
             )
     ffn, hidden = first.layer.ffn_in.weight.shape
     return EncoderShape(
@@ -63,6 +67,7 @@ def shape_of(graph: Graph, layers: Sequence[FoundLayer], max_positions: int) -> 
         ffn=ffn,
         epsilon=decimal_epsilon(first.epsilon),
         max_positions=max_positions,
+        activation=first.activation,
     )
 
 
@@ -100,7 +105,8 @@ def _find_layer(graph: Graph, norms: Sequence[FoundNorm], hidden: str, norm: Fou
         raise graph.refuse(reader, "an FFN (linear, GELU, linear), a residual addition and a LayerNorm")
     ffn_out = _branch(graph, last, middle)
     known = {each.output for each in norms}
-    ffn_in = find_linear(graph, find_gelu(graph, ffn_out.input, known.__contains__), ffn_out.product)
+    terms, activation = find_activation(graph, ffn_out.input, known.__contains__)
+    ffn_in = find_linear(graph, terms, ffn_out.product)
     if ffn_in.input != middle:
         raise graph.refuse(ffn_in.product, "the output of the layer's first LayerNorm as its input")
     if not close(norm.epsilon, last.epsilon):
@@ -116,7 +122,7 @@ def _find_layer(graph: Graph, norms: Sequence[FoundNorm], hidden: str, norm: Fou
         ffn_norm=last.norm,
     )
     _check_sizes(graph, norm.node, layer, attention)
-    return FoundLayer(hidden, last.output, layer, attention.heads, norm.epsilon)
+    return FoundLayer(hidden, last.output, layer, attention.heads, norm.epsilon, activation)
 
 
 def _check_sizes(graph: Graph, node: Node, layer: EncoderLayer, attention: FoundAttention) -> None:

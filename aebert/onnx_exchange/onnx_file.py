@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,15 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from onnx.inliner import inline_local_functions
 
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
+from aebert.support.input_files import check_regular, foreign, quoted
 
 # A protobuf message cannot be larger; larger models keep their weights in external data files.
 PROTOBUF_LIMIT = (1 << 31) - 1
+# A 24-layer encoder that was exported node by node has some 3,000; patterns are sought in time that grows faster than
+# their number.
+LARGEST_GRAPH = 50_000
+_DEEPEST_CALLS = 64
 _EXPORT_AGAIN = "export the model again"
 
 
@@ -30,31 +35,54 @@ class OnnxFile:
 
     def array(self, tensor: onnx.TensorProto) -> npt.NDArray[np.generic]:
         """A tensor's values, read from the external data file if they are there."""
-        try:
+        with foreign(self.path, f"tensor {quoted(tensor.name)} cannot be read", _EXPORT_AGAIN):
             return np.asarray(numpy_helper.to_array(tensor, str(self.folder)))
-        except (ValueError, TypeError, OSError, onnx.checker.ValidationError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise AebertError(
-                f"{self.path}: tensor {tensor.name!r} cannot be read ({reason}); {_EXPORT_AGAIN}"
-            ) from None
 
 
 def read_onnx_file(path: Path) -> OnnxFile:
     """Parse ``path``. Raises AebertError for what is no ONNX model, or whose external data is not beside it."""
     model = _parse(path)
     file = OnnxFile(path, path.parent, model)
-    for tensor in _tensors(model.graph):
+    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    for tensor in (*model.graph.initializer, *_tensors(nodes)):
+        _check_sizes(path, tensor)
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             _check_external(file, tensor)
     if model.functions:
-        try:
+        _check_functions(path, model)
+        with foreign(path, "its functions cannot be inlined", _EXPORT_AGAIN):
             model = inline_local_functions(model)
-        except (ValueError, RuntimeError) as error:
-            raise AebertError(f"{path}: its functions cannot be inlined ({str(error).splitlines()[0]})") from None
+    _check_nodes(path, len(model.graph.node))
     return OnnxFile(path, path.parent, model)
 
 
+def _check_functions(path: Path, model: onnx.ModelProto) -> None:
+    """Refuses functions that call themselves, over however many others, and those that grow beyond all measure."""
+    bodies = {(function.domain, function.name): function for function in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(key: tuple[str, str], above: tuple[tuple[str, str], ...]) -> int:
+        """Nodes of the function when all it calls is inlined."""
+        if key in above or len(above) > _DEEPEST_CALLS:
+            raise AebertError(f"{path}: function {key[1]!r} calls itself, or too many others; {_EXPORT_AGAIN}")
+        if key not in sizes:
+            calls = [(node.domain, node.op_type) for node in bodies[key].node]
+            sizes[key] = len(calls) + sum(size(call, (*above, key)) for call in calls if call in bodies)
+        return sizes[key]
+
+    calls = [(node.domain, node.op_type) for node in model.graph.node]
+    for key in bodies:
+        size(key, ())
+    _check_nodes(path, len(calls) + sum(sizes[call] for call in calls if call in bodies))
+
+
+def _check_nodes(path: Path, count: int) -> None:
+    if count > LARGEST_GRAPH:
+        raise AebertError(f"{path}: {count} nodes, more than {LARGEST_GRAPH}; no encoder is so large, {_EXPORT_AGAIN}")
+
+
 def _parse(path: Path) -> onnx.ModelProto:
+    check_regular(path, "give an .onnx file")
     if not path.is_file():
         raise AebertError(f"{path}: no such file; give an .onnx file")
     size = path.stat().st_size
@@ -66,18 +94,27 @@ def _parse(path: Path) -> onnx.ModelProto:
         raise AebertError(f"{path}: truncated, or not an ONNX model; copy it or {_EXPORT_AGAIN}") from None
     except OSError as error:
         raise AebertError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+    _check_nodes(path, len(model.graph.node))
     if not model.graph.node or not model.opset_import:
         raise AebertError(f"{path}: holds no graph, so it is not an ONNX model; {_EXPORT_AGAIN}")
     return model
 
 
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
-    for node in graph.node:
+def _tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    """The tensors that nodes hold, also in graphs inside them; a message holds no more than 100 of those in a row."""
+    for node in nodes:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
+            for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from graph.initializer
+                yield from _tensors(graph.node)
+
+
+def _check_sizes(path: Path, tensor: onnx.TensorProto) -> None:
+    if any(size < 0 for size in tensor.dims):
+        raise AebertError(f"{path}: tensor {tensor.name!r} has sizes {list(tensor.dims)}; {_EXPORT_AGAIN}")
 
 
 def _check_external(file: OnnxFile, tensor: onnx.TensorProto) -> None:

@@ -19,6 +19,30 @@ _FUSED = (
     "SkipLayerNormalization"
 )
 
+# What quantisers write; DequantizeLinear alone may stand before weights of a graph that computes in float32.
+QUANTISED_OPERATORS = frozenset(
+    [
+        *["ConvInteger", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear"],
+        *(
+            MICROSOFT + name
+            for name in [
+                "DynamicQuantizeLSTM",
+                "DynamicQuantizeMatMul",
+                "MatMulIntegerToFloat",
+                "MatMulNBits",
+                "QAttention",
+                "QGemm",
+                "QLinearAdd",
+                "QLinearMul",
+                "QEmbedLayerNormalization",
+                "QuantizeLinear",
+                "DequantizeLinear",
+                "MatMulBnb4",
+            ]
+        ),
+    ]
+)
+
 KNOWN_OPERATORS = frozenset(
     [*" ".join((_LAYOUT, _ARITHMETIC, _LOGIC, _NETWORK)).split(), *(MICROSOFT + name for name in _FUSED.split())]
 )

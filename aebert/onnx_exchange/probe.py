@@ -6,18 +6,21 @@ be computed from a shape.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import onnx
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
-from aebert.errors import AebertError
 from aebert.onnx_exchange.graph import Array, Attribute, Graph, Node
+from aebert.onnx_exchange.half_precision import holds_bfloat16, widened
 from aebert.onnx_exchange.onnx_file import OnnxFile
-from aebert.onnx_exchange.operators import KNOWN_OPERATORS
+from aebert.onnx_exchange.operators import KNOWN_OPERATORS, QUANTISED_OPERATORS
 from aebert.onnx_exchange.sample_inputs import SampleInputs, sample_inputs
+from aebert.support.errors import AebertError
+from aebert.support.input_files import foreign
 
 _SHAPE_READERS = frozenset({"Shape", "Size"})
 _SILENT = 4
@@ -38,6 +41,8 @@ ONNXRUNTIME_ERRORS = (
 
 def open_graph(file: OnnxFile) -> Graph:
     """``file`` as a graph with the values of one run. Raises AebertError for a node that no encoder has."""
+    _refuse_quantised(file)
+    file = _in_float32(file)
     nodes = tuple(_nodes(file))
     _check_order(file, nodes)
     inputs = sample_inputs(file)
@@ -60,6 +65,16 @@ def open_graph(file: OnnxFile) -> Graph:
     )
     _check_inference(graph)
     return graph
+
+
+def _refuse_quantised(file: OnnxFile) -> None:
+    for number, node in enumerate(file.model.graph.node):
+        domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}:"
+        if f"{domain}{node.op_type}" in QUANTISED_OPERATORS:
+            raise AebertError(
+                f"{file.path}: a quantised graph (node {node.name or f'#{number}'!r}, {node.op_type}); "
+                "import the float32 model that it was made from, this toolkit quantises it itself"
+            )
 
 
 def _check_inference(graph: Graph) -> None:
@@ -139,14 +154,38 @@ def _run(file: OnnxFile, nodes: Sequence[Node], inputs: SampleInputs) -> Mapping
     traced.CopyFrom(file.model)
     del traced.graph.output[:]
     traced.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
+    with _running(file):
+        arrays = _session(file, traced).run(wanted, dict(inputs.feeds))
+    return dict(zip(wanted, map(np.asarray, arrays), strict=True))
+
+
+def _in_float32(file: OnnxFile) -> OnnxFile:
+    """The graph in float32. One in half precision must be one throughout: its types are checked as it is.
+
+    By onnxruntime, which knows its own operators too; for bf16, which it cannot compute on a CPU, by onnx.
+    """
+    wide = widened(file)
+    if wide is not file and holds_bfloat16(file):
+        with foreign(file.path, "the types of its values do not fit together", "export it again"):
+            onnx.shape_inference.infer_shapes(file.model, check_type=True, strict_mode=True)
+    elif wide is not file:
+        with _running(file):
+            _session(file, file.model)
+    return wide
+
+
+def _session(file: OnnxFile, model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = _SILENT
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(file.folder.resolve()))
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+@contextmanager
+def _running(file: OnnxFile) -> Iterator[None]:
     try:
-        session = onnxruntime.InferenceSession(traced.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        arrays = session.run(wanted, dict(inputs.feeds))
+        yield
     except ONNXRUNTIME_ERRORS as error:
         reason = " ".join((str(error) or type(error).__name__).split())
         raise AebertError(f"{file.path}: onnxruntime cannot run it ({reason})") from None
-    return dict(zip(wanted, map(np.asarray, arrays), strict=True))

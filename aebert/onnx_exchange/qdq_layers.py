@@ -11,16 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aebert.encoder import EncoderLayer, EncoderShape, FloatArray, MatrixName
-from aebert.numerics import EXP_STEPS_PER_NAT, UINT8_MAX
-from aebert.onnx_exchange.blocks import join_heads, layer_norm, split_heads
+from aebert.models.encoder import EncoderLayer, EncoderShape, FloatArray, MatrixName
+from aebert.numerics.integers import EXP_STEPS_PER_NAT, UINT8_MAX
+from aebert.numerics.quantised import QuantisedLayer
+from aebert.onnx_exchange.blocks import activation, join_heads, layer_norm, split_heads
 from aebert.onnx_exchange.builder import GraphBuilder
-from aebert.quantisation.build import CONTEXT_FRACTION, matrix_steps
+from aebert.quantisation.integer_layer import CONTEXT_FRACTION, matrix_steps
+from aebert.quantisation.layer_scales import LayerScales
 from aebert.quantisation.requantiser import ratio_of
-from aebert.quantisation.scales import LayerScales
-from aebert.quantised import QuantisedLayer
 
-_ZERO = np.int8(0)
+# Signed integers of the contract stand as unsigned ones about 128, activations and weights alike. On CPUs without VNNI
+# onnxruntime's kernels for signed weights add two products in 16 bits and saturate; those for unsigned ones are exact.
+ZERO_POINT = np.uint8(128)
 
 
 @dataclass(frozen=True)
@@ -66,22 +68,20 @@ def qdq_layer(
     summed = builder.node("Add", [product("attention_output", context), hidden], f"{name}.attention_sum")
     middle = layer_norm(builder, f"{name}.attention_norm", parts.exact.attention_norm, shape.epsilon, summed)
     x = _steps(builder, f"{name}.ffn_input", middle, 1.0 / scales.ffn_input.scale)
-    gelu = builder.node("Gelu", [product("ffn_in", x)], f"{name}.gelu")
+    gelu = activation(builder, f"{name}.gelu", shape.activation, product("ffn_in", x))
     per_step = (ratio_of(integers.gelu) * 2.0**integers.gelu_fraction_bits).astype(np.float32)
     active = _steps(builder, f"{name}.gelu_steps", gelu, per_step, np.uint8(integers.gelu_zero_point))
     summed = builder.node("Add", [product("ffn_out", active), middle], f"{name}.ffn_sum")
     return layer_norm(builder, f"{name}.ffn_norm", parts.exact.ffn_norm, shape.epsilon, summed)
 
 
-def _steps(
-    builder: GraphBuilder, name: str, value: str, factor: FloatArray, zero_point: np.int8 | np.uint8 = _ZERO
-) -> str:
+def _steps(builder: GraphBuilder, name: str, value: str, factor: FloatArray, zero_point: np.uint8 = ZERO_POINT) -> str:
     """``value`` times ``factor`` [channels], rounded to integers and saturated; given out as float32 again."""
     scaled = builder.node("Mul", [value, builder.constant(f"{name}.factor", factor)], f"{name}.scaled")
     return _rounded(builder, name, scaled, 1.0, zero_point)
 
 
-def _rounded(builder: GraphBuilder, name: str, value: str, scale: float, zero_point: np.int8 | np.uint8) -> str:
+def _rounded(builder: GraphBuilder, name: str, value: str, scale: float, zero_point: np.uint8) -> str:
     one = builder.scalar(scale)
     kind = np.asarray(zero_point)
     zero = builder.constant(f"zero_point.{kind.dtype}.{int(kind)}", kind)
@@ -97,8 +97,10 @@ def _product(builder: GraphBuilder, name: str, parts: QuantisedParts, matrix: Ma
     # DequantizeLinear takes the zero point out of the input, so the bias must not hold it as well.
     offset = steps.input.zero_point * integers.weight.sum(axis=1, dtype=np.int64)
     bias = builder.constant(f"{name}.bias.quantised", (integers.bias + offset).astype(np.int32))
-    weight = builder.constant(f"{name}.weight.quantised", integers.weight.T)
-    zeros = builder.constant(f"{name}.weight.zero_points", np.zeros(integers.bias.size, np.int8))
+    weight = builder.constant(
+        f"{name}.weight.quantised", (integers.weight.T.astype(np.int16) + ZERO_POINT).astype(np.uint8)
+    )
+    zeros = builder.constant(f"{name}.weight.zero_points", np.full(integers.bias.size, ZERO_POINT))
     weight = builder.node("DequantizeLinear", [weight, row_scale, zeros], f"{name}.weight", axis=1)
     bias = builder.node("DequantizeLinear", [bias, row_scale], f"{name}.bias", axis=0)
     multiplied = builder.node("MatMul", [inputs, weight], f"{name}.product")

@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aebert.encoder import Encoder, FloatArray
-from aebert.errors import AebertError
 from aebert.models.digest import make_encoder
-from aebert.models.forward import apply_linear, apply_norm, encoder_forward
-from aebert.models.packed import PackedStates
-from aebert.numerics import MAX_HIDDEN, MAX_TOKENS
+from aebert.models.encoder import Encoder, FloatArray
+from aebert.models.fp32_forward import apply_linear, apply_norm, encoder_forward
+from aebert.models.packed_sequences import PackedStates
+from aebert.numerics.integers import MAX_HIDDEN, MAX_TOKENS
+from aebert.onnx_exchange.classifier_head import find_head
 from aebert.onnx_exchange.embeddings import FoundEmbeddings, find_embeddings
 from aebert.onnx_exchange.graph import Graph
-from aebert.onnx_exchange.head import find_head
+from aebert.onnx_exchange.graph_patterns import close
 from aebert.onnx_exchange.layers import decimal_epsilon, find_layers, shape_of
-from aebert.onnx_exchange.model import Activation, Embeddings, Family, TransformerModel
 from aebert.onnx_exchange.onnx_file import read_onnx_file
-from aebert.onnx_exchange.patterns import close
 from aebert.onnx_exchange.probe import open_graph
+from aebert.onnx_exchange.transformer_model import Activation, Embeddings, Family, TransformerModel
+from aebert.support.errors import AebertError
 
 # Relative to the largest hidden state: the same weights in another order of float32 operations.
 TOLERANCE = 1e-4

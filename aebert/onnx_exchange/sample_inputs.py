@@ -11,9 +11,9 @@ import numpy.typing as npt
 import onnx
 from onnx.helper import tensor_dtype_to_np_dtype
 
-from aebert.errors import AebertError
 from aebert.onnx_exchange.graph import Role
 from aebert.onnx_exchange.onnx_file import OnnxFile
+from aebert.support.errors import AebertError
 
 # Unequal, so that no axis can be taken for another, and short.
 _BATCH, _LENGTH = 2, 6

@@ -9,10 +9,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aebert.pruning.patterns import parse_pattern
     from aebert.pruning.prune import PrunedEncoder, prune_encoder
+    from aebert.pruning.zero_patterns import parse_pattern
 
-_HOMES = {"PrunedEncoder": "prune", "parse_pattern": "patterns", "prune_encoder": "prune"}
+_HOMES = {"PrunedEncoder": "prune", "parse_pattern": "zero_patterns", "prune_encoder": "prune"}
 
 __all__ = ["PrunedEncoder", "parse_pattern", "prune_encoder"]
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from aebert.encoder import FloatArray, Linear
-from aebert.pruning.moments import InputMoments
-from aebert.pruning.patterns import BoolArray, Float64Array
+from aebert.models.encoder import FloatArray, Linear
+from aebert.pruning.input_moments import InputMoments
+from aebert.pruning.zero_patterns import BoolArray, Float64Array
 
 RIDGE = 0.03
-RESIDUAL_TOLERANCE = 3e-3
-MAX_ITERATIONS = 15
+GAIN_TOLERANCE = 0.005
+MAX_ITERATIONS = 30
 _TINY = 1e-30
 
 
@@ -76,10 +76,14 @@ def solve_kept(
     problem: Reconstruction,
     mask: torch.Tensor,
     start: torch.Tensor,
-    tolerance: float = RESIDUAL_TOLERANCE,
+    tolerance: float = GAIN_TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
 ) -> torch.Tensor:
-    """Conjugate gradients over all rows at once from ``start``, until the residual is ``tolerance`` of the target.
+    """Conjugate gradients over all rows at once from ``start``, until one iteration gains no more than ``tolerance`` of
+    what all together have gained in the objective.
+
+    A residual that is small beside the target would be the wrong sign to stop at: where few weights go, it is small
+    from the start, and a quarter of the error that they leave can still be undone.
 
     ``mask`` is bool, ``start`` float32, both [outputs, inputs]; so is the scaled weight returned, zero where masked.
     """
@@ -88,14 +92,16 @@ def solve_kept(
     residual = (problem.target - solution @ problem.hessian) * kept
     direction = residual.clone()
     power = residual.square().sum(dim=1, keepdim=True)
-    goal = (tolerance * problem.target.norm()) ** 2
+    gained = 0.0
     for _ in range(max_iterations):
-        if power.sum() <= goal:
-            break
         product = (direction @ problem.hessian) * kept
         step = power / ((direction * product).sum(dim=1, keepdim=True) + _TINY)
         solution += step * direction
         residual -= step * product
+        gain = float((step * power).sum())
+        gained += gain
+        if gain <= tolerance * gained:
+            break
         following = residual.square().sum(dim=1, keepdim=True)
         direction = residual + following / (power + _TINY) * direction
         power = following
@@ -103,11 +109,16 @@ def solve_kept(
 
 
 def compensate_kept(
-    linear: Linear, mask: BoolArray, moments: InputMoments, problem: Reconstruction | None = None
+    linear: Linear,
+    mask: BoolArray,
+    moments: InputMoments,
+    problem: Reconstruction | None = None,
+    start: FloatArray | None = None,
 ) -> Linear:
     """``linear`` with zeros where ``mask`` is False and the kept weights and the bias corrected by least squares.
 
-    ``problem`` is ``reconstruction(linear, moments)`` where the caller has it already, for several masks.
+    ``problem`` is ``reconstruction(linear, moments)`` where the caller has it already, for several masks. ``start``
+    [outputs, inputs]: weights to correct from [default: those of ``linear``].
     """
     # Rows that are whole or gone (a head's query, a neuron's inputs) have nothing to correct.
     partial = torch.from_numpy(mask.any(axis=1) & ~mask.all(axis=1))
@@ -115,7 +126,10 @@ def compensate_kept(
     if partial.any():
         whole = problem or reconstruction(linear, moments)
         rows = whole if partial.all() else whole.rows(partial)
-        solution = solve_kept(rows, torch.from_numpy(mask)[partial], rows.weight)
+        scaled = rows.weight
+        if start is not None:
+            scaled = (torch.from_numpy(start)[partial].double() * rows.scale).float()
+        solution = solve_kept(rows, torch.from_numpy(mask)[partial], scaled)
         weight[partial] = (solution.double() / rows.scale).float()
     return Linear(weight.numpy(), corrected_bias(linear, weight, moments.mean, moments.mean))
 

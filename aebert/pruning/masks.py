@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from aebert.encoder import EncoderShape, MatrixName
+from aebert.models.encoder import EncoderShape, MatrixName
 from aebert.models.load import matrix_shape
-from aebert.pruning.counts import FFN_MATRICES, Site
-from aebert.pruning.patterns import BoolArray, Pattern, Structured
+from aebert.pruning.unit_counts import FFN_MATRICES, Site
+from aebert.pruning.zero_patterns import BoolArray, Pattern, Structured
 
 
 def expand_units(kept: BoolArray, site: Site, shape: EncoderShape, pattern: Pattern) -> dict[MatrixName, BoolArray]:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aebert.encoder import MATRIX_NAMES, Encoder, EncoderLayer, Linear, MatrixName
-from aebert.errors import AebertError
 from aebert.models.digest import make_encoder
+from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderLayer, Linear, MatrixName
 from aebert.pruning.compensation import compensate_kept
-from aebert.pruning.counts import MatrixKey, Site, uniform_ratios, zeroed_units
+from aebert.pruning.input_moments import LayerMoments
 from aebert.pruning.masks import expand_units
-from aebert.pruning.moments import LayerMoments
-from aebert.pruning.patterns import BoolArray, Pattern
 from aebert.pruning.saliency import Saliency, site_scores
+from aebert.pruning.unit_counts import MatrixKey, Site, uniform_ratios, zeroed_units
+from aebert.pruning.zero_patterns import BoolArray, Pattern
+from aebert.support.errors import AebertError
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import torch
 
-from aebert.encoder import MATRIX_NAMES, Encoder, EncoderLayer, EncoderShape, Linear, MatrixName
-from aebert.errors import AebertError
 from aebert.models.digest import make_encoder
-from aebert.models.forward import INPUT_NAMES, INPUT_OF, InputName, layer_output, stage_input
-from aebert.models.packed import PackedStates
+from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderLayer, EncoderShape, Linear, MatrixName
+from aebert.models.fp32_forward import INPUT_NAMES, INPUT_OF, InputName, layer_output, stage_input
+from aebert.models.packed_sequences import PackedStates
 from aebert.pruning.compensation import Reconstruction, corrected_bias, reconstruction, solve_kept
-from aebert.pruning.counts import MatrixKey, Site, uniform_ratios, zeroed_units
+from aebert.pruning.input_moments import cross_second, input_moments
 from aebert.pruning.masks import expand_units
-from aebert.pruning.moments import cross_second, input_moments
-from aebert.pruning.patterns import BoolArray, Pattern, Structured
 from aebert.pruning.prune import PrunedEncoder, with_matrix
 from aebert.pruning.saliency import sum_units
+from aebert.pruning.unit_counts import MatrixKey, Site, uniform_ratios, zeroed_units
+from aebert.pruning.zero_patterns import BoolArray, Pattern, Structured
+from aebert.support.errors import AebertError
 
 # Fitting to the errors of the layers below invites over-fitting to the calibration text, hence more ridge.
 REFINE_RIDGE = 0.1
@@ -52,61 +52,122 @@ def refine_encoder(
 
     ``ratio`` as in ``prune_encoder``; ``embeddings`` are the calibration text's; ``track`` may
     show progress over the layers. Raises AebertError for head and neuron
-    patterns, whose masks bind several matrices.
+    patterns, whose masks bind several matrices; see ``refit_encoder``.
     """
     if isinstance(pattern, Structured):
         raise AebertError(f"pattern {str(pattern)!r} cannot be refined; prune it with compensation instead")
     shape = encoder.shape
     ratios = ratio if isinstance(ratio, Mapping) else uniform_ratios(shape, pattern, ratio)
     counts = zeroed_units(shape, pattern, ratios)
-    dense, seen = embeddings, embeddings
-    layers: list[EncoderLayer] = []
-    masks: dict[MatrixKey, BoolArray] = {}
-    for number, layer in enumerate(track(encoder.layers)):
-        sites = {site: count for site, count in counts.items() if site.layer == number}
-        fitted, layer_masks, seen, dense = _refine_layer(layer, shape, pattern, sites, seen, dense)
-        layers.append(fitted)
-        masks |= {(number, name): mask for name, mask in layer_masks.items()}
+    site_of = {(site.layer, site.matrices[0]): site for site in counts}
+
+    def choose(key: MatrixKey, problem: Reconstruction, inverses: RidgeInverses) -> tuple[BoolArray, torch.Tensor]:
+        site = site_of[key]
+        return alternate(problem, site, site.units - counts[site], shape, pattern, inverses)
+
+    layers, masks = _fit_in_order(encoder, embeddings, choose, track)
     return PrunedEncoder(make_encoder(shape, layers), masks, pattern, encoder.digest)
 
 
-def _refine_layer(
+def refit_encoder(
+    encoder: Encoder,
+    masks: Mapping[MatrixKey, BoolArray],
+    embeddings: PackedStates,
+    track: Callable[[Sequence[EncoderLayer]], Iterable[EncoderLayer]] = iter,
+) -> Encoder:
+    """``refine_encoder`` for given ``masks`` (True: kept, one of every matrix): the weights alone are fitted."""
+
+    def choose(key: MatrixKey, problem: Reconstruction, inverses: RidgeInverses) -> tuple[BoolArray, torch.Tensor]:
+        return masks[key], problem.weight
+
+    layers, _ = _fit_in_order(encoder, embeddings, choose, track)
+    return make_encoder(encoder.shape, layers)
+
+
+def _fit_in_order(
+    encoder: Encoder,
+    embeddings: PackedStates,
+    choose: Choose,
+    track: Callable[[Sequence[EncoderLayer]], Iterable[EncoderLayer]],
+) -> tuple[list[EncoderLayer], dict[MatrixKey, BoolArray]]:
+    """Every layer fitted on what the fitted ones below it give, with the masks."""
+    dense, seen = embeddings, embeddings
+    layers: list[EncoderLayer] = []
+    masks: dict[MatrixKey, BoolArray] = {}
+    with torch.inference_mode():
+        for number, layer in enumerate(track(encoder.layers)):
+            fitted, own, seen, dense = _fit_layer(number, layer, encoder.shape, choose, seen, dense)
+            layers.append(fitted)
+            masks |= own
+    return layers, masks
+
+
+def _fit_layer(
+    number: int,
     layer: EncoderLayer,
     shape: EncoderShape,
-    pattern: Pattern,
-    zeroed: Mapping[Site, int],
+    choose: Choose,
     seen: PackedStates,
     dense: PackedStates,
-) -> tuple[EncoderLayer, dict[MatrixName, BoolArray], PackedStates, PackedStates]:
+) -> tuple[EncoderLayer, dict[MatrixKey, BoolArray], PackedStates, PackedStates]:
     """The fitted layer, its masks, its output, and the dense layer's output."""
-    site_of = {site.matrices[0]: site for site in zeroed}
     dense_inputs: dict[InputName, torch.Tensor] = {}
     seen_inputs: dict[InputName, torch.Tensor] = {}
     fitted = layer
-    masks: dict[MatrixName, BoolArray] = {}
+    masks: dict[MatrixKey, BoolArray] = {}
     for source in INPUT_NAMES:
         dense_inputs[source] = stage_input(source, layer, shape, dense, dense_inputs)
         seen_inputs[source] = stage_input(source, fitted, shape, seen, seen_inputs)
         moments = input_moments(seen_inputs[source])
         dense_mean = dense_inputs[source].double().mean(dim=0).numpy()
         cross = cross_second(dense_inputs[source], seen_inputs[source]) - np.outer(dense_mean, moments.mean)
+        if source == "ffn_in":  # the layer's own input has had its last use
+            del dense_inputs["attention"], dense_inputs["attention_output"]
+            del seen_inputs["attention"], seen_inputs["attention_output"]
+        inverses = RidgeInverses()
         for name in _READERS[source]:
-            linear, site = layer.matrix(name), site_of[name]
+            linear = layer.matrix(name)
             problem = reconstruction(linear, moments, cross, REFINE_RIDGE)
-            mask, start = alternate(problem, site, site.units - zeroed[site], shape, pattern)
+            mask, start = choose((number, name), problem, inverses)
             solution = solve_kept(problem, torch.from_numpy(mask), start)
             weight = (solution.double() / problem.scale).float()
             bias = corrected_bias(linear, weight, dense_mean, moments.mean)
             fitted = with_matrix(fitted, name, Linear(weight.numpy(), bias))
-            masks[name] = mask
+            masks[number, name] = mask
     outputs = seen.with_values(layer_output(fitted, shape, seen_inputs))
     return fitted, masks, outputs, dense.with_values(layer_output(layer, shape, dense_inputs))
 
 
+class RidgeInverses:
+    """Inverses of ``hessian + rho I``, each computed once for all matrices that read the same inputs."""
+
+    def __init__(self) -> None:
+        self._made: dict[float, torch.Tensor] = {}
+
+    def of(self, hessian: torch.Tensor, rho: float) -> torch.Tensor:
+        """[inputs, inputs] float32. Every call is for the same ``hessian``."""
+        if rho not in self._made:
+            regularised = hessian + rho * torch.eye(len(hessian))
+            self._made[rho] = torch.cholesky_inverse(torch.linalg.cholesky(regularised))
+        return self._made[rho]
+
+
+# The mask of a matrix, and scaled weights to start its conjugate gradients from.
+Choose = Callable[[MatrixKey, Reconstruction, RidgeInverses], tuple[BoolArray, torch.Tensor]]
+
+
 def alternate(
-    problem: Reconstruction, site: Site, kept: int, shape: EncoderShape, pattern: Pattern
+    problem: Reconstruction,
+    site: Site,
+    kept: int,
+    shape: EncoderShape,
+    pattern: Pattern,
+    inverses: RidgeInverses | None = None,
 ) -> tuple[BoolArray, torch.Tensor]:
-    """ADMM between the least-squares problem and the pattern: a mask with ``kept`` units, and weights to start from."""
+    """ADMM between the least-squares problem and the pattern: a mask with ``kept`` units, and weights to start from.
+
+    ``inverses``: those of this problem's Hessian, shared with others that have the same one.
+    """
     if isinstance(pattern, Structured):
         raise AebertError(f"pattern {str(pattern)!r} has no mask of one matrix alone")
 
@@ -120,13 +181,10 @@ def alternate(
         return mask, problem.weight
     sparse = problem.weight * torch.from_numpy(mask)
     dual = torch.zeros_like(sparse)
-    identity = torch.eye(len(problem.hessian))
-    rho = FIRST_RHO
-    inverse = identity
+    inverses = inverses or RidgeInverses()
     for iteration in range(ADMM_ITERATIONS):
-        if iteration % ITERATIONS_PER_RHO == 0:
-            rho = FIRST_RHO * RHO_GROWTH ** (iteration // ITERATIONS_PER_RHO)
-            inverse = torch.cholesky_inverse(torch.linalg.cholesky(problem.hessian + rho * identity))
+        rho = FIRST_RHO * RHO_GROWTH ** (iteration // ITERATIONS_PER_RHO)
+        inverse = inverses.of(problem.hessian, rho)
         dense = (problem.target - dual + rho * sparse) @ inverse
         mask = project(dense + dual / rho)
         sparse = (dense + dual / rho) * torch.from_numpy(mask)

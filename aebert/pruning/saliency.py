@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import torch
 
-from aebert.encoder import EncoderLayer, EncoderShape, FloatArray
-from aebert.errors import AebertError
+from aebert.models.encoder import EncoderLayer, EncoderShape, FloatArray
 from aebert.pruning.compensation import regularised_covariance
-from aebert.pruning.counts import FFN_MATRICES, Site
-from aebert.pruning.moments import InputMoments, LayerMoments
-from aebert.pruning.patterns import Float64Array, Pattern, Structured
+from aebert.pruning.input_moments import InputMoments, LayerMoments
+from aebert.pruning.unit_counts import FFN_MATRICES, Site
+from aebert.pruning.zero_patterns import Float64Array, Pattern, Structured
+from aebert.support.errors import AebertError
+from aebert.support.extensions import find_method, method_name
 
-Saliency = Literal["magnitude", "activation", "second-order"]
-SALIENCIES: tuple[Saliency, ...] = get_args(Saliency)
+SaliencyName = Literal["magnitude", "activation", "second-order"]
+SALIENCIES: tuple[SaliencyName, ...] = get_args(SaliencyName)
+
+
+class SaliencyMethod(Protocol):
+    """A saliency of one's own: how much each weight of one matrix matters."""
+
+    def __call__(self, weight: FloatArray, moments: InputMoments) -> Float64Array:
+        """``weight`` [outputs, inputs] and the moments of its inputs -> finite scores [outputs, inputs], higher is
+        kept first. Scores of a unit's weights are added up, so they have to be on one scale within a matrix."""
+        ...
+
+
+# One of SALIENCIES, the name under which a package offers one, or the method itself.
+Saliency = str | SaliencyMethod
 
 
 def channel_importance(saliency: Literal["activation", "second-order"], moments: InputMoments) -> Float64Array:
@@ -38,8 +52,27 @@ def weight_scores(weight: FloatArray, saliency: Saliency, moments: InputMoments 
     if saliency == "magnitude":
         return squared
     if moments is None:
-        raise AebertError(f"{saliency} saliency needs moments from calibration text")
-    return squared * channel_importance(saliency, moments)
+        raise AebertError(f"{method_name(saliency)} saliency needs moments from calibration text")
+    if saliency == "activation":
+        return squared * channel_importance("activation", moments)
+    if saliency == "second-order":
+        return squared * channel_importance("second-order", moments)
+    return _own_scores(weight, saliency, moments)
+
+
+def _own_scores(weight: FloatArray, saliency: Saliency, moments: InputMoments) -> Float64Array:
+    method = find_method("saliency", saliency, SALIENCIES) if isinstance(saliency, str) else saliency
+    if not callable(method):
+        raise AebertError(
+            f"saliency {method_name(saliency)!r}: is no function of weight and moments; see docs/own_methods.md"
+        )
+    scores: Float64Array = np.asarray(method(weight, moments), np.float64)
+    if scores.shape != weight.shape or not np.isfinite(scores).all():
+        raise AebertError(
+            f"saliency {method_name(saliency)!r}: gave scores of shape {scores.shape} for weights of shape "
+            f"{weight.shape}, or some that are not finite; give one finite score per weight"
+        )
+    return scores
 
 
 def sum_units(scores: Float64Array, unit_shape: tuple[int, int]) -> Float64Array:
@@ -80,9 +113,8 @@ def site_scores(
     return scores
 
 
-def check_saliency(saliency: str) -> Saliency:
-    """The saliency of that name, or AebertError with the names there are."""
-    for known in SALIENCIES:
-        if saliency == known:
-            return known
-    raise AebertError(f"saliency {saliency!r} is not known; choose {', '.join(SALIENCIES)}")
+def check_saliency(saliency: Saliency) -> Saliency:
+    """``saliency``, or AebertError with the names there are where it is none of them."""
+    if isinstance(saliency, str) and saliency not in SALIENCIES:
+        find_method("saliency", saliency, SALIENCIES)
+    return saliency

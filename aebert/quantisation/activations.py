@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
 
-from aebert.encoder import EncoderLayer, EncoderShape, FloatArray
-from aebert.models.forward import apply_linear, apply_norm, attention_context
-from aebert.models.packed import PackedStates
+from aebert.models.encoder import EncoderLayer, EncoderShape, FloatArray
+from aebert.models.fp32_forward import activate, apply_linear, apply_norm, attention_context
+from aebert.models.packed_sequences import PackedStates
 
 
 @dataclass(frozen=True)
 class LayerActivations:
-    """float32 [tokens, hidden], but ``ffn_hidden`` (before GELU) and ``ffn_active`` (after): [tokens, ffn].
+    """float32 [tokens, hidden], but ``ffn_hidden`` (before the activation) and ``ffn_active`` (after): [tokens, ffn].
 
     ``attention_sum`` and ``ffn_sum`` are the inputs of the two LayerNorms, ``middle`` and ``output`` what they make.
     """
@@ -41,7 +40,7 @@ def layer_activations(layer: EncoderLayer, shape: EncoderShape, states: PackedSt
         attention_sum = inputs + apply_linear(layer.attention_output, context)
         middle = apply_norm(layer.attention_norm, attention_sum, shape.epsilon)
         ffn_hidden = apply_linear(layer.ffn_in, middle)
-        ffn_active = functional.gelu(ffn_hidden)
+        ffn_active = activate(shape.activation, ffn_hidden)
         ffn_sum = middle + apply_linear(layer.ffn_out, ffn_active)
         output = apply_norm(layer.ffn_norm, ffn_sum, shape.epsilon)
     return LayerActivations(

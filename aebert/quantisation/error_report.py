@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from aebert.encoder import Encoder, FloatArray
-from aebert.models.forward import layer_forward
-from aebert.models.packed import PackedStates
-from aebert.numerics import INT16_MAX
+from aebert.models.encoder import Encoder, FloatArray
+from aebert.models.fp32_forward import layer_forward
+from aebert.models.packed_sequences import PackedStates
+from aebert.models.sentence_modules import DEFAULT_MODULES, SentenceModules
+from aebert.numerics.integers import INT16_MAX
+from aebert.numerics.quantised import QuantisedEncoder
+from aebert.numerics.reference import SequenceBatch, from_residual, run_batch, to_residual
 from aebert.quantisation.quantise import QuantisationResult, take_tokens
 from aebert.quantisation.simulate import SOURCES, SimulatedLayer, Source, simulate_layer
-from aebert.quantised import QuantisedEncoder
-from aebert.reference import SequenceBatch, from_residual, run_batch, to_residual
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,26 @@ class LayerBlame:
 
 
 @dataclass(frozen=True)
+class LengthError:
+    """The last layer's output on the sequences of ``shortest`` to ``longest`` tokens; cosine of their embeddings."""
+
+    shortest: int
+    longest: int
+    sequences: int
+    relative_error: float
+    lowest_embedding_cosine: float
+
+
+@dataclass(frozen=True)
 class EncoderError:
-    """Of the whole integer reference. Embedding cosines are of mean-pooled sentences, mean and lowest."""
+    """Of the whole integer reference. Embedding cosines are of whole sentences, mean and lowest."""
 
     sequences: int
     tokens: int
     embedding_cosine: float
     lowest_embedding_cosine: float
     layers: tuple[LayerError, ...]
+    by_length: tuple[LengthError, ...] = ()
 
 
 def relative_error(got: FloatArray, exact: FloatArray) -> float:
@@ -85,8 +98,16 @@ def _layer_error(layer: int, residual: npt.NDArray[np.int16], got: FloatArray, e
     )
 
 
-def measure_error(encoder: Encoder, quantised: QuantisedEncoder, texts: PackedStates) -> EncoderError:
-    """The integer reference against fp32 on the embeddings of ``texts`` (values float32 [tokens, hidden])."""
+def measure_error(
+    encoder: Encoder,
+    quantised: QuantisedEncoder,
+    texts: PackedStates,
+    sentence: SentenceModules = DEFAULT_MODULES,
+) -> EncoderError:
+    """The integer reference against fp32 on the embeddings of ``texts`` (values float32 [tokens, hidden]).
+
+    ``sentence`` makes the sentence embeddings that are compared.
+    """
     exact: list[PackedStates] = []
     states = texts
     for layer in encoder.layers:
@@ -104,15 +125,40 @@ def measure_error(encoder: Encoder, quantised: QuantisedEncoder, texts: PackedSt
     residuals = [to_residual(each, quantised.input_scale) for each in embeddings]
     outputs = run_batch(quantised, residuals, on_layer=compare)
     last = from_residual(np.concatenate(outputs), quantised.output_scale)
-    pooled = texts.with_values(torch.from_numpy(last)).mean_pooled().numpy()
-    cosines = row_cosines(pooled, states.mean_pooled().numpy())
+    embedded = sentence.embed_packed(texts.with_values(torch.from_numpy(last))).numpy()
+    cosines = row_cosines(embedded, sentence.embed_packed(states).numpy())
     return EncoderError(
         sequences=len(texts.lengths),
         tokens=sum(texts.lengths),
         embedding_cosine=float(cosines.mean()),
         lowest_embedding_cosine=float(cosines.min()),
         layers=tuple(layers),
+        by_length=tuple(_errors_by_length(texts.lengths, last, states.values.numpy(), cosines)),
     )
+
+
+# Special tokens alone, one word, a phrase, a sentence, more: the last of each group, in tokens.
+_LENGTHS = (2, 4, 8, 16, 32, 64, 128)
+
+
+def _errors_by_length(
+    lengths: Sequence[int], got: FloatArray, exact: FloatArray, cosines: FloatArray
+) -> Iterator[LengthError]:
+    """``got`` and ``exact`` [tokens, hidden] of sequences that ascend in length."""
+    ends = np.cumsum(lengths)
+    below = 0
+    for longest in (*_LENGTHS, max(*lengths, _LENGTHS[-1] + 1)):
+        rows = [row for row, length in enumerate(lengths) if below < length <= longest]
+        below = longest
+        if rows:
+            tokens = slice(ends[rows[0]] - lengths[rows[0]], ends[rows[-1]])
+            yield LengthError(
+                shortest=lengths[rows[0]],
+                longest=lengths[rows[-1]],
+                sequences=len(rows),
+                relative_error=relative_error(got[tokens], exact[tokens]),
+                lowest_embedding_cosine=float(cosines[rows].min()),
+            )
 
 
 def attribute_error(
@@ -127,6 +173,8 @@ def attribute_error(
     ``progress`` receives (layers done, layers).
     """
     blames: list[LayerBlame] = []
+    if progress is not None:
+        progress(0, encoder.shape.layers)
     states = take_tokens(texts, tokens)
     for number, layer in enumerate(encoder.layers):
         simulated = SimulatedLayer(layer, result.encoder.layers[number], result.scales[number], encoder.shape)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aebert.errors import AebertError
+from aebert.support.checked_files import FileTable, read_json
 
 if TYPE_CHECKING:
     from aebert.quantisation.error_report import LayerBlame
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 FILE_NAME = "error_sources.json"
 # Four decimals: the last bits of fp32 sums depend on the number of threads.
 _DECIMALS = 4
+
+
+class _StoredLayer(FileTable):
+    layer: int
+    together: float
+    alone: dict[str, float]
 
 
 def error_sources_json(blames: tuple[LayerBlame, ...]) -> str:
@@ -31,11 +37,5 @@ def error_sources_json(blames: tuple[LayerBlame, ...]) -> str:
 
 def read_error_sources(path: Path) -> tuple[dict[str, float], ...]:
     """Per layer, the relative error that each quantiser causes alone, and ``together``."""
-    try:
-        layers = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(
-            {"together": float(layer["together"]), **{name: float(error) for name, error in layer["alone"].items()}}
-            for layer in layers
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AebertError(f"{path}: missing or damaged ({error}); generate the project again") from None
+    layers = read_json(list[_StoredLayer], path, "generate the project again")
+    return tuple({"together": layer.together, **layer.alone} for layer in layers)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aebert.encoder import MATRIX_NAMES, Encoder, EncoderLayer, FloatArray, LayerNorm, Linear, MatrixName
-from aebert.errors import AebertError
-from aebert.quantisation.build import matrix_steps, quantise_linear
-from aebert.quantisation.config import QuantisationConfig
-from aebert.quantisation.contract import check_contract
-from aebert.quantisation.scales import LayerScales
-from aebert.quantisation.tensors import sealed
-from aebert.quantised import QuantisedEncoder, QuantisedLayer, QuantisedLinear
+from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderLayer, FloatArray, LayerNorm, Linear, MatrixName
+from aebert.numerics.quantised import QuantisedEncoder, QuantisedLayer, QuantisedLinear
+from aebert.quantisation.contract_limits import check_contract
+from aebert.quantisation.flat_tensors import sealed
+from aebert.quantisation.integer_layer import matrix_steps, quantise_linear
+from aebert.quantisation.layer_scales import LayerScales
+from aebert.quantisation.quantiser_options import QuantisationConfig
+from aebert.support.errors import AebertError
 
 if TYPE_CHECKING:
     from aebert.quantisation.quantise import QuantisationResult

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from aebert.encoder import Encoder
-from aebert.errors import AebertError
-from aebert.models.packed import PackedStates
-from aebert.numerics import MAX_TOKENS
+from aebert.models.encoder import Encoder
+from aebert.models.packed_sequences import PackedStates
+from aebert.numerics.integers import MAX_TOKENS
+from aebert.numerics.quantised import QuantisedEncoder, QuantisedLayer
+from aebert.numerics.reference import SequenceBatch, to_residual
+from aebert.numerics.reference.encoder import first_input
 from aebert.quantisation.activations import layer_activations
-from aebert.quantisation.build import IntegerState, NextInput, quantise_layer
-from aebert.quantisation.config import QuantisationConfig
-from aebert.quantisation.contract import check_contract, check_shape
+from aebert.quantisation.contract_limits import check_contract, check_shape
+from aebert.quantisation.flat_tensors import sealed
+from aebert.quantisation.integer_layer import IntegerState, NextInput, quantise_layer
+from aebert.quantisation.layer_scales import LayerScales, layer_scales, plain_input, residual_scale
+from aebert.quantisation.quantiser_options import QuantisationConfig
 from aebert.quantisation.requantiser import requantiser_for
-from aebert.quantisation.scales import LayerScales, layer_scales, plain_input, residual_scale
-from aebert.quantisation.tensors import sealed
-from aebert.quantised import QuantisedEncoder, QuantisedLayer
-from aebert.reference import SequenceBatch, to_residual
-from aebert.reference.encoder import first_input
+from aebert.support.errors import AebertError
 
 Progress = Callable[[int, int], None]
 
@@ -76,6 +76,8 @@ def quantise_with_scales(
     shape = encoder.shape
     check_shape(shape)
     _check_calibration(encoder, calibration)
+    if progress is not None:
+        progress(0, shape.layers)
     states = take_tokens(calibration, config.calibration_tokens)
     batch = SequenceBatch.of_lengths(states.lengths)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from aebert.errors import AebertError
-from aebert.numerics import MULTIPLIER_MAX, SHIFT_MAX
-from aebert.quantised import Requantiser
+from aebert.numerics.integers import MULTIPLIER_MAX, SHIFT_MAX
+from aebert.numerics.quantised import Requantiser
+from aebert.support.errors import AebertError
 
 _MULTIPLIER_BITS = 16
 

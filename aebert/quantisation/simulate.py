@@ -8,18 +8,18 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional
 
-from aebert.encoder import EncoderLayer, EncoderShape, FloatArray, LayerNorm, Linear, MatrixName
-from aebert.models.forward import apply_linear, apply_norm
-from aebert.models.packed import PackedStates
-from aebert.numerics import EXP_STEPS_PER_NAT, INT8_MAX, UINT8_MAX, saturate16
-from aebert.quantisation.build import matrix_steps
-from aebert.quantisation.inputs import InputScale, quantise_values
+from aebert.models.encoder import EncoderLayer, EncoderShape, FloatArray, LayerNorm, Linear, MatrixName
+from aebert.models.fp32_forward import activate, apply_linear, apply_norm
+from aebert.models.packed_sequences import PackedStates
+from aebert.numerics.activation import FfnActivation
+from aebert.numerics.integers import EXP_STEPS_PER_NAT, INT8_MAX, UINT8_MAX, saturate16
+from aebert.numerics.quantised import QuantisedLayer, QuantisedLayerNorm
+from aebert.numerics.reference import from_residual, passes, to_residual
+from aebert.quantisation.input_scales import InputScale, quantise_values
+from aebert.quantisation.integer_layer import matrix_steps
+from aebert.quantisation.layer_scales import LayerScales
 from aebert.quantisation.requantiser import ratio_of
-from aebert.quantisation.scales import LayerScales
-from aebert.quantised import QuantisedLayer, QuantisedLayerNorm
-from aebert.reference import from_residual, passes, to_residual
 
 Source = Literal[
     "weights",
@@ -78,10 +78,17 @@ def _integer_softmax(scores: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(e / e.sum(axis=-1, keepdims=True))
 
 
-def _integer_gelu(hidden: torch.Tensor, fraction_bits: int) -> torch.Tensor:
+def _integer_activation(activation: FfnActivation, hidden: torch.Tensor, fraction_bits: int) -> torch.Tensor:
     unit = 2.0**-fraction_bits
     h: npt.NDArray[np.int16] = to_residual(hidden.numpy(), unit)
-    return torch.from_numpy((passes.gelu(h, fraction_bits) * unit).astype(np.float32))
+    return torch.from_numpy((passes.activate(activation, h, fraction_bits) * unit).astype(np.float32))
+
+
+def _active(simulated: SimulatedLayer, hidden: torch.Tensor, integer: bool) -> torch.Tensor:
+    activation = simulated.shape.activation
+    if integer:
+        return _integer_activation(activation, hidden, simulated.scales.gelu_fraction_bits)
+    return activate(activation, hidden)
 
 
 def _integer_norm(summed: torch.Tensor, scale: float, norm: QuantisedLayerNorm) -> torch.Tensor:
@@ -132,7 +139,7 @@ def simulate_layer(simulated: SimulatedLayer, states: PackedStates, sources: fro
         summed = residual(entering + linear("attention_output", context), scales.residual)
         middle = residual(norm(summed, scales.residual, exact.attention_norm, quantised.attention_norm), scales.middle)
         hidden = linear("ffn_in", signed("ffn_input", middle, scales.ffn_input.scale))
-        active = _integer_gelu(hidden, scales.gelu_fraction_bits) if "gelu" in sources else functional.gelu(hidden)
+        active = _active(simulated, hidden, "gelu" in sources)
         if "ffn_active" in sources:
             active = _scaled(active, scales.ffn_active, 0, UINT8_MAX)
         summed = residual(middle + linear("ffn_out", active), scales.middle)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
+from pydantic import BaseModel, ConfigDict
 from safetensors.numpy import load_file, save_file
 
-from aebert.errors import AebertError
-from aebert.numerics import NUMERICS_VERSION
-from aebert.output_directory import replaced_directory
-from aebert.quantisation.contract import check_contract
-from aebert.quantisation.tensors import EncoderHeader, assemble, header_of, tensors_of
-from aebert.quantised import QuantisedEncoder
+from aebert.numerics.integers import NUMERICS_VERSION
+from aebert.numerics.quantised import QuantisedEncoder
+from aebert.quantisation.contract_limits import check_contract
+from aebert.quantisation.flat_tensors import EncoderHeader, assemble, header_of, tensors_of
+from aebert.support.atomic_files import write_text, writing
+from aebert.support.checked_files import read_json
+from aebert.support.errors import AebertError
+from aebert.support.input_files import check_regular, foreign, reason
+from aebert.support.output_directory import replaced_directory
 
 SCHEMA_VERSION = 1
 TENSORS_FILE = "quantised.safetensors"
 HEADER_FILE = "quantised.json"
+# A few hundred bytes per layer.
+_LARGEST_HEADER = 16 << 20
 _AGAIN = "quantise the subnet again"
 
 
@@ -36,26 +40,10 @@ def save_quantised(encoder: QuantisedEncoder, directory: Path | str) -> None:
     """
     directory = Path(directory)
     header = _Header(schema_version=SCHEMA_VERSION, digest=encoder.digest, encoder=header_of(encoder))
-    try:
-        with replaced_directory(directory, HEADER_FILE, "quantised encoder", force=False) as temporary:
+    with replaced_directory(directory, HEADER_FILE, "quantised encoder", force=False) as temporary:
+        with writing(temporary / TENSORS_FILE):
             save_file(tensors_of(encoder), temporary / TENSORS_FILE)
-            (temporary / HEADER_FILE).write_text(header.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    except (OSError, SafetensorError) as error:
-        raise AebertError(f"{directory}: cannot be written ({error}); check space and permissions") from None
-
-
-def _read_header(path: Path) -> _Header:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise AebertError(f"{path}: cannot be read ({reason}); {_AGAIN}") from None
-    try:
-        return _Header.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "file"
-        raise AebertError(f"{path}: {field}: {first['msg']}; {_AGAIN}") from None
+        write_text(temporary / HEADER_FILE, header.model_dump_json(indent=1) + "\n")
 
 
 def load_quantised(directory: Path | str) -> QuantisedEncoder:
@@ -64,23 +52,24 @@ def load_quantised(directory: Path | str) -> QuantisedEncoder:
     Raises AebertError for files that are absent, damaged, of another version or not what was written.
     """
     directory = Path(directory)
-    header = _read_header(directory / HEADER_FILE)
+    header = read_json(_Header, directory / HEADER_FILE, _AGAIN, _LARGEST_HEADER)
     if header.schema_version != SCHEMA_VERSION or header.encoder.numerics_version != NUMERICS_VERSION:
         raise AebertError(
             f"{directory / HEADER_FILE}: schema {header.schema_version}, numerics {header.encoder.numerics_version}; "
             f"this toolkit reads {SCHEMA_VERSION} and {NUMERICS_VERSION}; {_AGAIN}"
         )
     path = directory / TENSORS_FILE
-    try:
+    if not path.exists():
+        raise AebertError(f"{path}: missing; {_AGAIN}")
+    check_regular(path, _AGAIN)
+    with foreign(path, "damaged", _AGAIN):
         tensors = load_file(path)
-    except FileNotFoundError:
-        raise AebertError(f"{path}: missing; {_AGAIN}") from None
-    except (OSError, SafetensorError, KeyError) as error:
-        raise AebertError(f"{path}: damaged ({str(error).splitlines()[0]}); {_AGAIN}") from None
     try:
         encoder = assemble(header.encoder, tensors)
     except KeyError as error:
         raise AebertError(f"{path}: tensor {error} is missing; {_AGAIN}") from None
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        raise AebertError(f"{path}: tensors do not fit {HEADER_FILE} ({reason(error)}); {_AGAIN}") from None
     if encoder.digest != header.digest or len(tensors) != len(tensors_of(encoder)):
         raise AebertError(f"{directory}: contents do not match the digest in {HEADER_FILE}; {_AGAIN}")
     check_contract(encoder)

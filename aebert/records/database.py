@@ -19,10 +19,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
-from aebert.errors import AebertError
 from aebert.records import migrate
 from aebert.records.record import FIELD_NAMES, RunRecord, Source, content_digest, utc_now
-from aebert.records.schema import RunRow
+from aebert.records.schema import VERSION_TABLE, RunRow
+from aebert.support.errors import AebertError
+from aebert.support.sqlite_files import check_sqlite_file
 
 DATABASE_VARIABLE = "AEBERT_DATABASE"
 DEFAULT_DATABASE = "sqlite:///aebert_runs.sqlite"
@@ -121,7 +122,8 @@ class RunDatabase:
     def _one_line_errors(self) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error, ValueError, TypeError) as error:
+            # The last two: text that is not UTF-8, and values of other types than ours; SQLite lets anybody store them.
             raise _database_error(self.name, error) from None
 
 
@@ -141,6 +143,8 @@ def open_database(url: str | None = None, *, create: bool = True) -> RunDatabase
     file = address.database if address.get_backend_name() == "sqlite" else None
     if file not in (None, "", ":memory:") and not create and not Path(str(file)).is_file():
         raise AebertError(f"{name}: {NO_DATABASE}; import something first (aebert runs import)")
+    if file not in (None, "", ":memory:"):
+        check_sqlite_file(Path(str(file)), "run records", (VERSION_TABLE,))
     try:
         engine = _engine(address)
         if create:

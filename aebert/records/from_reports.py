@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
@@ -14,10 +15,12 @@ from aebert.hls_reports.model import (
     CsynthReport,
     ExportReport,
     HierarchicalUtilization,
+    HlsLog,
     HlsResources,
     KernelRun,
     KernelUtilization,
     LinkLog,
+    LoggedPipeline,
     Module,
     MonitoredUnit,
     ProfileSummary,
@@ -28,6 +31,7 @@ from aebert.hls_reports.model import (
     SynthesisSummary,
     TimingSummary,
     UtilizationReport,
+    XclbinInfo,
 )
 from aebert.records.record import ResourceStage, RunRecord, Scope, Source
 
@@ -55,12 +59,15 @@ def records_from_report(report: Report, context: ImportContext, top: str | None 
     pass, a clock table and a software emulation hold no fact worth a record and give none.
     """
     known = {name: getattr(context, name) for name in _CONTEXT_FIELDS if getattr(context, name) is not None}
-    of_module = {name: value for name, value in known.items() if name != "inputs"}
+    of_part = {name: value for name, value in known.items() if name != "inputs"}
     return tuple(
-        replace(record, **(of_module if record.scope == "module" else known)) for record in _facts(report, top)
+        replace(record, **(of_part if record.scope in ("module", "loop") else known)) for record in _facts(report, top)
     )
 
 
+_STATUS_LIMIT = 1000
+# Of reports that do not say what they are about; whoever imports them has to (aebert.records.import_files).
+UNNAMED = "unnamed"
 _CONTEXT_FIELDS = tuple(ImportContext.__dataclass_fields__)
 
 
@@ -76,14 +83,22 @@ def _facts(report: Report, top: str | None) -> list[RunRecord]:
             return _utilization(report)
         case TimingSummary():
             return _timing(report)
-        case LinkLog():
+        case LinkLog() | XclbinInfo():
             return _link(report)
+        case HlsLog():
+            return _session_log(report)
         case ProfileSummary():
             return _profile(report)
-        case AcceleratorMonitor():
-            return [_monitored(report, unit) for unit in report.units if unit.ends]
         case ExportReport():
             return [_export(report)]
+        case AcceleratorMonitor() | ResultsTable() | ClockUtilization():
+            return _rows(report)
+
+
+def _rows(report: AcceleratorMonitor | ResultsTable | ClockUtilization) -> list[RunRecord]:
+    match report:
+        case AcceleratorMonitor():
+            return [_monitored(report, unit) for unit in report.units if unit.ends]
         case ResultsTable():
             return [_published(report, row) for row in report.rows]
         case ClockUtilization():
@@ -94,7 +109,7 @@ def _base(report: Report, source: Source, design: str | None = None) -> RunRecor
     origin: ReportSource = report.source
     return RunRecord(
         source=source,
-        design=design or origin.top or "unnamed",
+        design=design or origin.top or UNNAMED,
         part=origin.part,
         tool=origin.tool,
         tool_version=origin.tool_version,
@@ -105,7 +120,8 @@ def _base(report: Report, source: Source, design: str | None = None) -> RunRecor
 
 
 def _mhz(period_ns: float | None) -> float | None:
-    return None if period_ns is None else 1000 / period_ns
+    """None for 0 ns too: wiring alone limits no clock."""
+    return 1000 / period_ns if period_ns else None
 
 
 def _with_hls(record: RunRecord, resources: HlsResources, stage: ResourceStage = "estimated") -> RunRecord:
@@ -129,7 +145,39 @@ def _csynth(report: CsynthReport, top: str | None) -> list[RunRecord]:
     own = report.module.name
     design = top or own
     inner = [module for module in report.modules if module.name != own]
-    return [_csynth_module(report, design, module) for module in (report.module, *inner)]
+    found: list[RunRecord] = []
+    for module in (report.module, *inner):
+        record = _csynth_module(report, design, module)
+        found += [record, *_pipelines(record, module)]
+    return found
+
+
+def _pipelines(owner: RunRecord, module: Module) -> Iterator[RunRecord]:
+    """Its pipelined loops, those inside others too."""
+    waiting = list(module.loops)
+    while waiting:
+        loop = waiting.pop(0)
+        waiting.extend(loop.loops)
+        if loop.pipelined and loop.ii_achieved is not None and loop.ii_achieved.max is not None:
+            yield RunRecord(
+                source=owner.source,
+                design=owner.design,
+                scope="loop",
+                module=module.name,
+                loop=loop.name,
+                part=owner.part,
+                tool=owner.tool,
+                tool_version=owner.tool_version,
+                clock_asked_mhz=owner.clock_asked_mhz,
+                clock_estimated_mhz=owner.clock_estimated_mhz,
+                initiation_interval=loop.ii_achieved.max,
+                pipeline_depth=loop.depth_cycles.max if loop.depth_cycles else None,
+                trip_count=loop.trip_count.max if loop.trip_count else None,
+                cycles_max=loop.latency_cycles.max if loop.latency_cycles else None,
+                report_kind=owner.report_kind,
+                report_name=owner.report_name,
+                report_sha256=owner.report_sha256,
+            )
 
 
 def _csynth_module(report: CsynthReport, design: str, module: Module) -> RunRecord:
@@ -192,10 +240,13 @@ def _utilization(report: KernelUtilization | UtilizationReport | HierarchicalUti
         case UtilizationReport():
             parts = [(report.source.top or "unnamed", report.usage, "system")]
     kernel = parts[0][0]
+    boxes = report.black_boxes if isinstance(report, UtilizationReport) else ()
+    without = ", ".join(f"{count} x {name}" for name, count in boxes)
     return [
         replace(
             _with_sites(_base(report, "hw", kernel), usage, report.state),
             scope=scope,
+            status=f"black boxes not counted: {without}"[:_STATUS_LIMIT] if without else None,
             module=None if scope in ("kernel", "system") else name,
             design=name if scope == "kernel" else kernel,
         )
@@ -204,8 +255,8 @@ def _utilization(report: KernelUtilization | UtilizationReport | HierarchicalUti
 
 
 def _timing(report: TimingSummary) -> list[RunRecord]:
-    if report.state == "synthesised":
-        return []  # wires have no length yet: nothing was achieved
+    if report.state != "routed":
+        return []  # wires have no length yet, or nobody says that they have: nothing was achieved
     return [
         replace(
             _base(report, "hw"),
@@ -220,10 +271,18 @@ def _timing(report: TimingSummary) -> list[RunRecord]:
     ]
 
 
-def _link(report: LinkLog) -> list[RunRecord]:
+def _link(report: LinkLog | XclbinInfo) -> list[RunRecord]:
     if report.data_mhz is None:
         return []
-    return [replace(_base(report, "hw"), part=None, board=report.source.part, clock_achieved_mhz=report.data_mhz)]
+    return [
+        replace(
+            _base(report, "hw"),
+            part=None,
+            board=report.source.part,
+            clock_asked_mhz=report.requested_mhz if isinstance(report, XclbinInfo) else None,
+            clock_achieved_mhz=report.data_mhz,
+        )
+    ]
 
 
 def _profile(report: ProfileSummary) -> list[RunRecord]:
@@ -272,6 +331,33 @@ def _export(report: ExportReport) -> RunRecord:
         clock_asked_mhz=_mhz(report.required_ns),
         clock_achieved_mhz=_mhz(report.achieved_ns) if report.state == "routed" else None,
         status=None if report.met is None else ("timing met" if report.met else "timing not met"),
+    )
+
+
+def _session_log(report: HlsLog) -> list[RunRecord]:
+    """Every synthesis with its pipelines, and everything that was exported."""
+    found = []
+    for session in report.sessions:
+        design = replace(
+            _base(report, "csynth", session.top),
+            part=session.part,
+            clock_asked_mhz=_mhz(session.target_ns),
+            clock_estimated_mhz=session.fmax_mhz,
+        )
+        found += [design, *(_logged(design, pipeline) for pipeline in session.pipelines)]
+    exports = [replace(_export(each), report_kind=report.kind) for each in report.exports]
+    return list(dict.fromkeys([*found, *exports]))
+
+
+def _logged(design: RunRecord, pipeline: LoggedPipeline) -> RunRecord:
+    return replace(
+        design,
+        scope="loop",
+        module=pipeline.module or None,
+        loop=pipeline.loop or None,
+        initiation_interval=pipeline.ii_achieved.max,
+        pipeline_depth=pipeline.depth_cycles,
+        clock_estimated_mhz=None,
     )
 
 

@@ -10,8 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from aebert.errors import AebertError
 from aebert.records.schema import VERSION_TABLE
+from aebert.support.errors import AebertError
 
 # Any constant will do for PostgreSQL's advisory lock, as long as nobody else in the database uses it.
 _ADVISORY_LOCK = 0x41454252

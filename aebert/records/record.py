@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from typing import Literal, get_args
 
-from aebert.errors import AebertError
-from aebert.source_kind import SourceKind
+from aebert.records.source_kind import SourceKind
+from aebert.support.errors import AebertError
 
 FORMAT_VERSION = 1
 
@@ -20,9 +20,9 @@ Source = SourceKind
 ResourceStage = Literal["estimated", "synthesised", "placed", "routed"]
 """How the resources were counted: HLS estimate, Vivado synthesis, placement, routing."""
 
-Scope = Literal["design", "module", "kernel", "compute_unit", "system"]
-"""What the figures cover: the whole accelerator, one function of it, one kernel, one compute unit of a kernel, or
-the whole chip with its platform."""
+Scope = Literal["design", "module", "loop", "kernel", "compute_unit", "system"]
+"""What the figures cover: the whole accelerator, one function of it, one pipeline (``loop`` of ``module``, or the whole
+function), one kernel, one compute unit of a kernel, or the whole chip with its platform."""
 
 SOURCES: tuple[Source, ...] = get_args(Source)
 RESOURCE_STAGES: tuple[ResourceStage, ...] = get_args(ResourceStage)
@@ -34,14 +34,15 @@ _INPUTS_LIMIT = 100_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COUNTS = (
     "sequence_length", "cycles_min", "cycles", "cycles_max", "runs", "lut", "ff", "dsp", "bram_18k", "uram",
+    "initiation_interval", "pipeline_depth", "trip_count",
 )  # fmt: skip
 _POSITIVE_REALS = (
     "clock_asked_mhz", "clock_estimated_mhz", "clock_achieved_mhz", "latency_min_ms", "latency_ms", "latency_max_ms",
 )  # fmt: skip
 _DIGESTS = ("design_digest", "subnet_digest", "report_sha256")
 _TEXTS = (
-    "design", "module", "board", "part", "tool", "tool_version", "workload", "report_kind", "report_name", "status",
-    "measured_at", "measured_by", "note",
+    "design", "module", "loop", "board", "part", "tool", "tool_version", "workload", "report_kind", "report_name",
+    "status", "measured_at", "measured_by", "note",
 )  # fmt: skip
 
 
@@ -50,7 +51,8 @@ class RunRecord:
     """A fact and its provenance. Everything but ``source`` and ``design`` may be unknown (None).
 
     Latency is in cycles of the kernel clock, in ms, or both, as a central value (a mean, or the only value) and its
-    ends; csynth gives ends only, as far as it knows them. ``runs`` is how many runs a mean is over. Block RAM is in
+    ends; csynth gives ends only, as far as it knows them. Of a pipeline, ``initiation_interval``, ``pipeline_depth``
+    and ``trip_count`` (the most iterations). ``runs`` is how many runs a mean is over. Block RAM is in
     RAMB18 (``bram_18k``); one RAMB36 tile is two. ``clock_estimated_mhz`` is the HLS scheduler's guess,
     ``clock_achieved_mhz`` what placed and routed logic reached. ``measured_at`` is ISO 8601 in UTC. ``inputs`` is what
     the closed form needs to predict the run (aebert.cost_model.run_inputs).
@@ -61,6 +63,7 @@ class RunRecord:
     design: str
     scope: Scope = "design"
     module: str | None = None
+    loop: str | None = None
     design_digest: str | None = None
     subnet_digest: str | None = None
     board: str | None = None
@@ -77,6 +80,9 @@ class RunRecord:
     latency_ms: float | None = None
     latency_max_ms: float | None = None
     runs: int | None = None
+    initiation_interval: int | None = None
+    pipeline_depth: int | None = None
+    trip_count: int | None = None
     sequence_length: int | None = None
     workload: str | None = None
     lut: int | None = None

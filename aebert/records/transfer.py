@@ -10,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from aebert.errors import AebertError
 from aebert.hls_reports.reading import ReportText, one_line
 from aebert.records.database import StoredRecord
 from aebert.records.record import COUNT_FIELDS, FIELD_NAMES, REAL_FIELDS, RunRecord, content_digest
-from aebert.records.whole_file import write_whole
+from aebert.support.atomic_files import write_bytes
+from aebert.support.errors import AebertError
 
 ExportFormat = Literal["csv", "parquet", "jsonl"]
 
@@ -25,11 +25,11 @@ def export_records(records: Sequence[StoredRecord], path: Path, form: ExportForm
     """Write records to a file, whole or not at all. Raises AebertError when it cannot be written."""
     match form:
         case "csv":
-            write_whole(path, to_csv(records).encode())
+            write_bytes(path, to_csv(records).encode())
         case "jsonl":
-            write_whole(path, to_jsonl(records).encode())
+            write_bytes(path, to_jsonl(records).encode())
         case "parquet":
-            write_whole(path, to_parquet(records))
+            write_bytes(path, to_parquet(records))
 
 
 def to_jsonl(records: Iterable[StoredRecord]) -> str:

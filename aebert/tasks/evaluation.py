@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aebert.errors import AebertError
-from aebert.models.host import HostModel
-from aebert.progress import Progress, no_progress
+from aebert.models.host_model import HostModel
+from aebert.support.errors import AebertError
+from aebert.support.progress import Progress, no_progress
 from aebert.tasks.metrics import compute_metrics
 from aebert.tasks.predict import EncoderRun, predict_logits
 from aebert.tasks.task import Example, Task, TaskData

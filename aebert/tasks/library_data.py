@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
 from aebert.tasks.layouts import Columns, find_columns, table_examples
-from aebert.tasks.tables import Row, Table
+from aebert.tasks.tables import Row, RowTable
 from aebert.tasks.task import Example, Task, TaskData
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _examples(task: Task, split: Dataset, where: str) -> list[Example]:
         *texts, label = values
         shown = names[label] if names is not None and isinstance(label, int) and 0 <= label < len(names) else str(label)
         rows.append(Row(number, (*(str(text) for text in texts), shown)))
-    return table_examples(task, Table(Path(where), chosen, rows), columns)
+    return table_examples(task, RowTable(Path(where), chosen, rows), columns)
 
 
 def _class_names(split: Dataset, columns: Columns) -> tuple[str, ...] | None:

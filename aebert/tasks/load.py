@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
 from aebert.tasks.layouts import Columns, glue_examples
 from aebert.tasks.library_data import PREFIX, load_library_task
 from aebert.tasks.own_data import load_own_task
@@ -13,10 +13,11 @@ from aebert.tasks.tables import read_tsv
 from aebert.tasks.task import Example, Task, TaskData, TaskKind, find_task, plain_name
 
 _TRAIN_FILE = "train.tsv"
-_DEV_FILES: Mapping[str, str] = {
-    "dev": "dev.tsv",
-    "dev_matched": "dev_matched.tsv",
-    "dev_mismatched": "dev_mismatched.tsv",
+# The names of GLUE's own files, then those of the data sets' splits.
+_DEV_FILES: Mapping[str, tuple[str, ...]] = {
+    "dev": ("dev.tsv", "validation.tsv"),
+    "dev_matched": ("dev_matched.tsv", "validation_matched.tsv"),
+    "dev_mismatched": ("dev_mismatched.tsv", "validation_mismatched.tsv"),
 }
 
 
@@ -26,15 +27,17 @@ def load_task(
     columns: Columns | None = None,
     kind: TaskKind | None = None,
     with_train: bool = True,
+    classes: Sequence[str] = (),
 ) -> TaskData:
     """The labelled rows of the task called ``name``.
 
     ``source`` is a GLUE task's folder of TSV files, the folder above it, ``datasets:NAME_OR_FOLDER``, or, with
     ``columns``, a folder of one's own files. A set that is not there is left empty; ``with_train=False`` does not look
-    for the training rows of a GLUE folder. Raises AebertError that names the file and line of a malformed row.
+    for the training rows of a GLUE folder. ``classes`` are those of the model, which data of one's own then has too
+    (see ``load_own_task``). Raises AebertError that names the file and line of a malformed row.
     """
     if columns is not None:
-        return load_own_task(name, _existing_folder(Path(source)), columns, kind)
+        return load_own_task(name, _existing_folder(Path(source)), columns, kind, classes)
     task = find_task(name)
     if str(source).startswith(PREFIX):
         return load_library_task(task, str(source).removeprefix(PREFIX))
@@ -53,13 +56,17 @@ def _load_folder(task: Task, source: Path, with_train: bool) -> TaskData:
     return TaskData(
         task,
         _read(task, train) if with_train and train.is_file() else [],
-        {name: _read(task, folder / file) for name, file in _DEV_FILES.items() if (folder / file).is_file()},
+        {
+            name: _read(task, found[0])
+            for name, files in _DEV_FILES.items()
+            if (found := [folder / file for file in files if (folder / file).is_file()])
+        },
     )
 
 
 def _task_folder(task: Task, source: Path) -> Path:
     """``source`` itself, or the folder in it that bears the task's name."""
-    files = (_TRAIN_FILE, *_DEV_FILES.values())
+    files = (_TRAIN_FILE, *(file for files in _DEV_FILES.values() for file in files))
     named = sorted(path for path in source.iterdir() if path.is_dir() and plain_name(path.name) == task.name)
     for folder in (source, *named):
         if any((folder / file).is_file() for file in files):

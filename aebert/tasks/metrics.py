@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from aebert.encoder import FloatArray
-from aebert.errors import AebertError
+from aebert.models.encoder import FloatArray
+from aebert.support.errors import AebertError
 from aebert.tasks.task import MetricName, Task
 
 

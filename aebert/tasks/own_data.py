@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aebert.errors import AebertError
-from aebert.tasks.layouts import Columns, column_number, table_examples
-from aebert.tasks.tables import OWN_SUFFIXES, Table, read_own
+from aebert.support.errors import AebertError
+from aebert.tasks.layouts import Columns, column_number, table_examples, whole_number
+from aebert.tasks.tables import OWN_SUFFIXES, RowTable, read_own
 from aebert.tasks.task import TaskData, TaskKind, own_task
 
 _DEV_STEMS = ("dev", "validation")
 
 
-def load_own_task(name: str, folder: Path, columns: Columns, kind: TaskKind | None = None) -> TaskData:
+def load_own_task(
+    name: str, folder: Path, columns: Columns, kind: TaskKind | None = None, classes: Sequence[str] = ()
+) -> TaskData:
     """The rows of ``train.*`` and ``dev.*`` (or ``validation.*``) in ``folder``; either may be missing.
 
     Without ``kind`` the labels decide: numbers of which at least one is not whole make a regression task, anything
     else a classification whose classes are the distinct labels in sorted order.
+
+    ``classes`` are the names of a model's outputs (`id2label`) in their order: where every label is one of them, by
+    name or by number, they are the classes, and some of them may be absent from the data; one output is that of a
+    regression where all labels are numbers. Raises AebertError for a row without a label.
     """
     train, dev = _find(folder, ("train",)), _find(folder, _DEV_STEMS)
     if train is None and dev is None:
@@ -25,8 +31,8 @@ def load_own_task(name: str, folder: Path, columns: Columns, kind: TaskKind | No
         raise AebertError(f"{folder}: neither a train nor a dev file ({suffixes}); give the folder that holds them")
     tables = {path.stem: read_own(path) for path in (train, dev) if path is not None}
     labels = [label for table in tables.values() for label in _labels(table, columns)]
-    found = kind or _kind(labels)
-    task = own_task(name, found, _classes(labels) if found == "classification" else ())
+    found = kind or _kind(labels, len(classes))
+    task = own_task(name, found, _classes(labels, classes) if found == "classification" else ())
     return TaskData(
         task,
         [] if train is None else table_examples(task, tables[train.stem], columns),
@@ -42,15 +48,21 @@ def _find(folder: Path, stems: Sequence[str]) -> Path | None:
     return existing[0] if existing else None
 
 
-def _labels(table: Table, columns: Columns) -> list[str]:
+def _labels(table: RowTable, columns: Columns) -> list[str]:
     number = column_number(table, columns.label)
-    return [row.values[number].strip() for row in table.rows if len(row.values) > number]
+    labels = []
+    for row in table.rows:
+        if len(row.values) > number:
+            labels.append(row.values[number].strip())
+            if not labels[-1]:
+                raise AebertError(f"{table.path}: line {row.line}: no label; fill the row or leave it out")
+    return labels
 
 
-def _kind(labels: Sequence[str]) -> TaskKind:
+def _kind(labels: Sequence[str], outputs: int) -> TaskKind:
     values = [_number(label) for label in set(labels)]
     fractional = any(value is not None and not value.is_integer() for value in values)
-    return "regression" if None not in values and fractional else "classification"
+    return "regression" if None not in values and (fractional or outputs == 1) else "classification"
 
 
 def _number(text: str) -> float | None:
@@ -60,9 +72,17 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _classes(labels: Sequence[str]) -> tuple[str, ...]:
-    """Distinct labels: whole numbers by value, anything else as text."""
+def _classes(labels: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Those of the model where the labels are among them; else the distinct ones, whole numbers by value."""
     distinct = sorted(set(labels))
-    if all(label.lstrip("-").isdecimal() for label in distinct):
-        return tuple(sorted(distinct, key=int))
+    numbers = {label: whole_number(label) for label in distinct}
+    if known and all(label in known or _is_below(numbers[label], len(known)) for label in distinct):
+        return tuple(known)
+    values = {number for number in numbers.values() if number is not None}
+    if None not in numbers.values():
+        return tuple(str(value) for value in sorted(values))
     return tuple(distinct)
+
+
+def _is_below(number: int | None, count: int) -> bool:
+    return number is not None and 0 <= number < count

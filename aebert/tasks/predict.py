@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from aebert.calibration import MAX_TOKENS
-from aebert.encoder import Encoder, FloatArray
-from aebert.errors import AebertError
-from aebert.models.config import read_config
-from aebert.models.forward import encoder_forward
-from aebert.models.host import HostModel, TokenisedText
-from aebert.models.packed import PackedStates
-from aebert.quantised import QuantisedEncoder
-from aebert.reference import from_residual, run_batch, to_residual
+from aebert.models.calibration_text import MAX_TOKENS
+from aebert.models.config_json import other_head
+from aebert.models.encoder import Encoder, FloatArray
+from aebert.models.fp32_forward import encoder_forward
+from aebert.models.host_model import HostModel
+from aebert.models.labels import output_names
+from aebert.models.model_type import read_config
+from aebert.models.packed_sequences import PackedStates
+from aebert.models.text import TokenisedText
+from aebert.numerics.quantised import QuantisedEncoder
+from aebert.numerics.reference import from_residual, run_batch, to_residual
+from aebert.support.errors import AebertError
+from aebert.support.input_files import quoted
 from aebert.tasks.task import Example, Task
 
 # Bounds the memory of one step: FFN activations of 8192 tokens are 50 MB at MiniLM's sizes, 100 MB at BERT-base's.
@@ -89,21 +94,23 @@ def _steps(texts: Sequence[TokenisedText]) -> Iterator[list[int]]:
 def required_label_order(model: HostModel, task: Task) -> tuple[int, ...]:
     """``label_order`` of a model that must have a head for ``task``; raises AebertError if it has none."""
     if not model.has_classifier:
-        raise AebertError(f"{model.directory}: no sequence-classification head; run 'aebert finetune' first")
-    order = label_order(read_config(model.directory), task)
+        other = other_head(read_config(model.directory))
+        instead = "" if other is None else f", but the head of {quoted(other)}"
+        raise AebertError(f"{model.directory}: no sequence-classification head{instead}; run 'aebert finetune' first")
+    order = label_order(read_config(model.directory), task, model.directory / "config.json")
     if order is None:
         names = ", ".join(task.labels) or "one output"
         raise AebertError(f"{model.directory}: its head is not one for {task.name} ({names}); run 'aebert finetune'")
     return order
 
 
-def label_order(config: Mapping[str, object], task: Task) -> tuple[int, ...] | None:
+def label_order(config: Mapping[str, object], task: Task, where: Path | str = "config.json") -> tuple[int, ...] | None:
     """For each label of ``task`` the output of the model that stands for it; None if the head is for something else.
 
     ``id2label`` in config.json names the outputs; names that transformers makes up (LABEL_0 ...) say nothing, so such a
-    head of the right size is taken to be in the task's order.
+    head of the right size is taken to be in the task's order. Raises AebertError for names that are none (``where``).
     """
-    names = _output_names(config)
+    names = output_names(config, where)
     if len(names) != task.outputs:
         return None
     plain = [name.casefold() for name in names]
@@ -113,12 +120,3 @@ def label_order(config: Mapping[str, object], task: Task) -> tuple[int, ...] | N
     if sorted(plain) != sorted(wanted):
         return None
     return tuple(plain.index(label) for label in wanted)
-
-
-def _output_names(config: Mapping[str, object]) -> list[str]:
-    """The names of the outputs in order; transformers leaves out of config.json what is its default, two labels."""
-    names = config.get("id2label")
-    if not isinstance(names, dict):
-        count = config.get("num_labels", 2)
-        return [f"LABEL_{number}" for number in range(count if isinstance(count, int) else 0)]
-    return [str(names.get(str(number))) for number in range(len(names))]

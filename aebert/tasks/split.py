@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
 from aebert.tasks.task import Example
 
 MOST_CALIBRATION_ROWS = 512
@@ -54,9 +54,7 @@ def split_train(train: Sequence[Example], calibration_rows: int | None = None, s
     """
     rows = default_calibration_rows(len(train)) if calibration_rows is None else calibration_rows
     if not 0 <= rows < len(train):
-        raise AebertError(
-            f"calibration rows: {rows} of {len(train)} training rows; leave at least one row to fine-tune on"
-        )
+        raise AebertError(f"scoring rows: {rows} of {len(train)} training rows; leave at least one row to fine-tune on")
     groups = _same_text(train)
     quota = _quota(train, rows)
     drawn: set[int] = set()

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
+from aebert.support.input_files import read_input
 
 OWN_SUFFIXES = (".csv", ".jsonl", ".tsv")
 
@@ -23,7 +24,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class RowTable:
     """``columns`` are the names of the fields; rows may have fewer or more of them than that."""
 
     path: Path
@@ -34,39 +35,40 @@ class Table:
 def read_text(path: Path) -> str:
     """The content of a UTF-8 file, without a byte order mark."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_input(path, remedy="check the path").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise AebertError(f"{path}: line {line}: not UTF-8 text; convert the file") from None
-    except OSError as error:
-        raise AebertError(f"{path}: cannot be read ({error.strerror}); check the path") from None
 
 
-def read_tsv(path: Path) -> Table:
+def read_tsv(path: Path) -> RowTable:
     """A tab-separated file whose first line names the columns; a quotation mark is a character like any other."""
     lines = [line.rstrip("\r") for line in read_text(path).split("\n")]
-    while lines and not lines[-1]:
-        lines.pop()
-    if not lines:
+    if not any(line.strip() for line in lines):
         raise AebertError(f"{path}: empty; give a file with a row of column names and one row per example")
-    rows = [Row(number, tuple(line.split("\t"))) for number, line in enumerate(lines, start=1)]
-    return Table(path, rows[0].values, rows[1:])
+    rows = [Row(number, tuple(line.split("\t"))) for number, line in enumerate(lines, start=1) if line.strip()]
+    return RowTable(path, tuple(name.strip() for name in rows[0].values), rows[1:])
 
 
-def read_csv(path: Path) -> Table:
+def read_csv(path: Path) -> RowTable:
     """A comma-separated file with quoting (RFC 4180) whose first row names the columns."""
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         rows = [Row(reader.line_num, tuple(values)) for values in reader]
     except csv.Error as error:
+        if "field larger than field limit" in str(error):
+            raise AebertError(
+                f"{path}: line {reader.line_num}: a field of more than {csv.field_size_limit()} characters; "
+                "shorten it, or close the quotation mark that it begins with"
+            ) from None
         raise AebertError(f"{path}: line {reader.line_num}: not CSV ({error}); mend its quoting") from None
     rows = [row for row in rows if row.values]  # the reader gives an empty line no fields
     if not rows:
         raise AebertError(f"{path}: empty; give a file with a row of column names and one row per example")
-    return Table(path, rows[0].values, rows[1:])
+    return RowTable(path, tuple(name.strip() for name in rows[0].values), rows[1:])
 
 
-def read_json_lines(path: Path) -> Table:
+def read_json_lines(path: Path) -> RowTable:
     """A file of one JSON object per line; the first one names the columns. Values are text, numbers or booleans."""
     columns: tuple[str, ...] = ()
     rows: list[Row] = []
@@ -81,7 +83,7 @@ def read_json_lines(path: Path) -> Table:
         rows.append(Row(number, tuple(fields[name] for name in columns)))
     if not rows:
         raise AebertError(f"{path}: empty; give one JSON object per line")
-    return Table(path, columns, rows)
+    return RowTable(path, columns, rows)
 
 
 def _json_fields(line: str, where: str) -> Mapping[str, str]:
@@ -91,10 +93,17 @@ def _json_fields(line: str, where: str) -> Mapping[str, str]:
         raise AebertError(f"{where}: not JSON ({error}); give one object per line") from None
     if not isinstance(value, dict):
         raise AebertError(f"{where}: expected a JSON object, found {type(value).__name__}")
-    return {name: field if isinstance(field, str) else json.dumps(field) for name, field in value.items()}
+    # null is a value that is not there, as an empty field is in CSV.
+    return {name: _json_text(field) for name, field in value.items()}
 
 
-def read_own(path: Path) -> Table:
+def _json_text(field: object) -> str:
+    if field is None:
+        return ""
+    return field if isinstance(field, str) else json.dumps(field)
+
+
+def read_own(path: Path) -> RowTable:
     """One's own data, by the suffix of the file."""
     match path.suffix:
         case ".csv":

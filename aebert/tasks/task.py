@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from aebert.calibration import Text
-from aebert.errors import AebertError
+from aebert.models.text import Text
+from aebert.support.errors import AebertError
 
 TaskKind = Literal["classification", "regression"]
 TASK_KINDS: tuple[TaskKind, ...] = get_args(TaskKind)

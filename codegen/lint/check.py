@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
+from aebert.support.input_files import foreign, read_input
 from codegen.lint.constants import constant_names
 from codegen.lint.finding import Finding
 from codegen.lint.functions import all_loops, array_aliases, functions_of, loops_of
@@ -16,7 +17,9 @@ from codegen.lint.macros import empty_macros, without_macros
 from codegen.lint.pragma import read_pragma
 from codegen.lint.pragma_rules import check_pragmas
 from codegen.lint.source import descendants, parse_sources
-from codegen.render import TOP
+from codegen.lint.storage_rules import check_storage
+from codegen.manifest import TOP
+from codegen.project_sources import LARGEST_SOURCE
 
 KERNEL_FOLDER = "kernel"
 _SUFFIXES = (".h", ".cpp")
@@ -48,6 +51,7 @@ def lint_files(files: Mapping[str, str], top: str = TOP) -> LintReport:
         findings += check_language(source, constants)
     for function in everything:
         findings += check_loops(function, constants)
+        findings += check_storage(function, constants)
     pragmas = [node for source in sources for node in descendants(source.root, "preproc_call") if read_pragma(node)]
     loops = [loop for function in everything if function.body for loop in all_loops(loops_of(function.body))]
     return LintReport(tuple(sorted(set(findings))), len(sources), len(everything), len(loops), len(pragmas))
@@ -61,4 +65,9 @@ def lint_project(project: Path, top: str = TOP) -> LintReport:
     paths = sorted(path for path in (project / KERNEL_FOLDER).glob("*") if path.suffix in _SUFFIXES)
     if not paths:
         raise AebertError(f"{project}: no C++ in {KERNEL_FOLDER}/; give a generated project")
-    return lint_files({f"{KERNEL_FOLDER}/{path.name}": path.read_text(encoding="utf-8") for path in paths}, top)
+    texts = {}
+    for path in paths:
+        content = read_input(path, LARGEST_SOURCE)
+        with foreign(path, "not UTF-8 text", "generate the project again"):
+            texts[f"{KERNEL_FOLDER}/{path.name}"] = content.decode("utf-8")
+    return lint_files(texts, top)

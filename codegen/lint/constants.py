@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tree_sitter import Node
 
 from codegen.lint.functions import declared_name
-from codegen.lint.source import Source, children, descendants, text_of
+from codegen.lint.source import CppSource, children, descendants, text_of
 
 _LITERALS = frozenset({"number_literal", "char_literal", "true", "false", "sizeof_expression"})
 _TRANSPARENT = frozenset(
@@ -16,7 +16,7 @@ _TRANSPARENT = frozenset(
 _TYPES = frozenset({"primitive_type", "type_descriptor", "type_identifier", "sized_type_specifier"})
 
 
-def constant_names(sources: Iterable[Source]) -> frozenset[str]:
+def constant_names(sources: Iterable[CppSource]) -> frozenset[str]:
     """constexpr variables, enumerators and template parameters of all files, and const variables made from them."""
     found: set[str] = set()
     conditional: list[tuple[str, Node]] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
-from codegen.lint.source import Source, children, descendants, text_of
+from codegen.lint.source import CppSource, children, descendants, text_of
 
 _DECLARATORS = frozenset(
     {
@@ -26,7 +26,7 @@ _DECLARATIONS = ("declaration", "parameter_declaration", "optional_parameter_dec
 class Function:
     """``variables`` maps each parameter and local variable to its number of array dimensions."""
 
-    source: Source
+    source: CppSource
     node: Node
     name: str
     parameters: tuple[str, ...]
@@ -46,18 +46,27 @@ class Function:
         return False
 
 
-def array_aliases(sources: Iterable[Source]) -> dict[str, int]:
-    """Type aliases of arrays, such as ``using memory = T[kDepth]``, and their number of dimensions."""
-    found = {}
-    for source in sources:
-        for node in descendants(source.root, "alias_declaration"):
-            dimensions = sum(1 for _ in descendants(node, "abstract_array_declarator"))
-            if dimensions:
-                found[text_of(node.child_by_field_name("name"))] = dimensions
-    return found
+def array_aliases(sources: Iterable[CppSource]) -> dict[str, int]:
+    """Type aliases of arrays, such as ``using memory = T[kDepth]``, or of such aliases; their number of dimensions."""
+    nodes = [node for source in sources for node in descendants(source.root, "alias_declaration")]
+    found: dict[str, int] = {}
+    others: dict[str, str] = {}
+    for node in nodes:
+        name = text_of(node.child_by_field_name("name"))
+        dimensions = sum(1 for _ in descendants(node, "abstract_array_declarator"))
+        if dimensions:
+            found[name] = dimensions
+        else:
+            others[name] = _aliased_name(node)
+    return found | {name: found[original] for name, original in others.items() if original in found}
 
 
-def functions_of(source: Source, aliases: Mapping[str, int]) -> Iterator[Function]:
+def _aliased_name(alias: Node) -> str:
+    described = alias.child_by_field_name("type")
+    return _type_name(None if described is None else described.child_by_field_name("type"))
+
+
+def functions_of(source: CppSource, aliases: Mapping[str, int]) -> Iterator[Function]:
     """``aliases``: see `array_aliases`."""
     for node in descendants(source.root, "function_definition"):
         declarator = node.child_by_field_name("declarator")
@@ -127,27 +136,27 @@ LOOPS = ("for_statement", "while_statement", "do_statement", "for_range_loop")
 
 
 @dataclass(frozen=True)
-class Loop:
+class SourceLoop:
     """``label`` is empty where there is none. ``pragmas`` are those that stand directly in the body."""
 
     node: Node
     label: str
     pragmas: tuple[Node, ...]
-    inner: tuple[Loop, ...]
+    inner: tuple[SourceLoop, ...]
 
 
-def loops_of(place: Node) -> tuple[Loop, ...]:
+def loops_of(place: Node) -> tuple[SourceLoop, ...]:
     """The outermost loops at or below ``place``, each with those inside it."""
     if place.type in LOOPS:
         return (_loop(place),)
     return tuple(loop for child in children(place) for loop in loops_of(child))
 
 
-def _loop(node: Node) -> Loop:
+def _loop(node: Node) -> SourceLoop:
     body = node.child_by_field_name("body")
     label = node.parent if node.parent is not None and node.parent.type == "labeled_statement" else None
     inside = () if body is None else tuple(children(body))
-    return Loop(
+    return SourceLoop(
         node=node,
         label="" if label is None else text_of(label.child_by_field_name("label")),
         pragmas=tuple(child for child in inside if child.type == "preproc_call"),
@@ -155,7 +164,7 @@ def _loop(node: Node) -> Loop:
     )
 
 
-def all_loops(loops: tuple[Loop, ...]) -> Iterator[Loop]:
+def all_loops(loops: tuple[SourceLoop, ...]) -> Iterator[SourceLoop]:
     for loop in loops:
         yield loop
         yield from all_loops(loop.inner)

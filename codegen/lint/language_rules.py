@@ -9,7 +9,8 @@ from tree_sitter import Node
 from codegen.lint.constants import is_constant
 from codegen.lint.finding import Finding
 from codegen.lint.functions import Function
-from codegen.lint.source import Source, descendants, line_of, text_of, walk
+from codegen.lint.hdl_keywords import HDL_KEYWORDS
+from codegen.lint.source import CppSource, descendants, line_of, text_of, walk
 
 # (function, loop label) pairs whose divider is meant: one pipelined unit, shared by all lanes.
 RECIPROCAL_UNITS = frozenset({("reciprocals", "Tokens")})
@@ -38,7 +39,7 @@ _FORBIDDEN_NODES = {
 _FLOATING = "floating point: the integer contract has none (docs/numerics.md)"
 
 
-def check_language(source: Source, constants: frozenset[str]) -> Iterator[Finding]:
+def check_language(source: CppSource, constants: frozenset[str]) -> Iterator[Finding]:
     for node in walk(source.root):
         for rule, message in _problems(node, constants):
             yield Finding(source.name, line_of(node), rule, message)
@@ -180,5 +181,11 @@ def check_top(functions: tuple[Function, ...], top: str) -> Iterator[Finding]:
     for function in tops:
         if not function.is_extern_c:
             yield Finding(function.source.name, line_of(function.node), "top", f'{top} must be extern "C"')
+        for parameter in function.parameters:
+            if parameter in HDL_KEYWORDS:
+                message = (
+                    f"argument {parameter} is a keyword of SystemVerilog; the port gets another name than the host's"
+                )
+                yield Finding(function.source.name, line_of(function.node), "top", message)
     for function in tops[1:]:
         yield Finding(function.source.name, line_of(function.node), "top", f"{top} is defined twice")

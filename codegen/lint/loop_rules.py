@@ -8,8 +8,8 @@ from tree_sitter import Node
 
 from codegen.lint.constants import is_constant
 from codegen.lint.finding import Finding
-from codegen.lint.functions import Function, Loop, all_loops, loops_of
-from codegen.lint.pragma import Pragma, read_pragma
+from codegen.lint.functions import Function, SourceLoop, all_loops, loops_of
+from codegen.lint.pragma import SourcePragma, read_pragma
 from codegen.lint.source import line_of, text_of
 
 _COMPARISONS = frozenset({"<", "<=", ">", ">=", "!="})
@@ -32,20 +32,20 @@ def check_loops(function: Function, constants: frozenset[str]) -> Iterator[Findi
         yield from _pipelining(function, loop, constants)
 
 
-def _pragmas(loop: Loop) -> dict[str, Pragma]:
+def _pragmas(loop: SourceLoop) -> dict[str, SourcePragma]:
     found = (read_pragma(node) for node in loop.pragmas)
     return {pragma.name: pragma for pragma in found if pragma is not None}
 
 
-def _called(loop: Loop) -> str:
+def _called(loop: SourceLoop) -> str:
     return f"loop {loop.label}" if loop.label else "loop"
 
 
-def _finding(function: Function, loop: Loop, rule: str, message: str) -> Finding:
+def _finding(function: Function, loop: SourceLoop, rule: str, message: str) -> Finding:
     return Finding(function.source.name, line_of(loop.node), rule, message)
 
 
-def _pipelining(function: Function, loop: Loop, constants: frozenset[str]) -> Iterator[Finding]:
+def _pipelining(function: Function, loop: SourceLoop, constants: frozenset[str]) -> Iterator[Finding]:
     """Loops outside any pipeline. HLS unrolls whatever is inside one (UG1399, pragma HLS pipeline)."""
     pragmas = _pragmas(loop)
     pipeline, unroll = pragmas.get("PIPELINE"), pragmas.get("UNROLL")
@@ -70,7 +70,7 @@ def _pipelining(function: Function, loop: Loop, constants: frozenset[str]) -> It
             yield from _pipelining(function, inner, constants)
 
 
-def _is_unrolled(loop: Loop) -> bool:
+def _is_unrolled(loop: SourceLoop) -> bool:
     return "UNROLL" in _pragmas(loop) and all(_is_unrolled(inner) for inner in loop.inner)
 
 

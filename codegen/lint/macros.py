@@ -9,12 +9,12 @@ from collections.abc import Iterable
 
 from tree_sitter import Node
 
-from codegen.lint.source import Source, descendants, text_of, walk
+from codegen.lint.source import CppSource, descendants, text_of, walk
 
 _DEFINITIONS = ("preproc_def", "preproc_function_def")
 
 
-def empty_macros(sources: Iterable[Source]) -> frozenset[str]:
+def empty_macros(sources: Iterable[CppSource]) -> frozenset[str]:
     """Names that synthesis sees defined without a replacement."""
     return frozenset(
         text_of(node.child_by_field_name("name"))
@@ -24,7 +24,7 @@ def empty_macros(sources: Iterable[Source]) -> frozenset[str]:
     )
 
 
-def without_macros(source: Source, names: frozenset[str]) -> str:
+def without_macros(source: CppSource, names: frozenset[str]) -> str:
     """The text of ``source`` with every use of ``names``, arguments included, replaced by white space."""
     text = bytearray(text_of(source.root).encode())
     for node in walk(source.root):

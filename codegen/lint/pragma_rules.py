@@ -9,15 +9,15 @@ from tree_sitter import Node
 from codegen.lint.constants import is_constant
 from codegen.lint.finding import Finding
 from codegen.lint.functions import LOOPS, Function
-from codegen.lint.pragma import Pragma, read_pragma
+from codegen.lint.pragma import SourcePragma, read_pragma
 from codegen.lint.pragma_table import PRAGMAS, Option, PragmaForm
-from codegen.lint.source import Source, descendants, line_of, parse_expression, text_of, walk
+from codegen.lint.source import CppSource, descendants, line_of, parse_expression, text_of, walk
 
 _ARRAY_PRAGMAS = frozenset({"ARRAY_PARTITION", "ARRAY_RESHAPE"})
 _RETURN = "return"
 
 
-def check_pragmas(source: Source, functions: tuple[Function, ...], constants: frozenset[str]) -> Iterator[Finding]:
+def check_pragmas(source: CppSource, functions: tuple[Function, ...], constants: frozenset[str]) -> Iterator[Finding]:
     """``functions``: those of ``source``."""
     for node in descendants(source.root, "preproc_call"):
         pragma = read_pragma(node)
@@ -32,7 +32,7 @@ def _encloses(outer: Node, inner: Node) -> bool:
 
 
 def _problems(
-    pragma: Pragma, node: Node, function: Function | None, constants: frozenset[str]
+    pragma: SourcePragma, node: Node, function: Function | None, constants: frozenset[str]
 ) -> Iterator[tuple[str, str]]:
     if pragma.malformed:
         yield "pragma", f"{pragma.name} {pragma.malformed}".strip()
@@ -83,7 +83,7 @@ def _is_constant_number(value: str, may_be_fraction: bool, constants: frozenset[
 
 
 def _place_problems(
-    pragma: Pragma, form: PragmaForm, node: Node, function: Function | None
+    pragma: SourcePragma, form: PragmaForm, node: Node, function: Function | None
 ) -> Iterator[tuple[str, str]]:
     if function is None:
         yield "pragma-place", f"{pragma.name} stands outside every function"
@@ -101,7 +101,7 @@ def _place_problems(
         yield "pragma-place", "INTERFACE must stand directly in the body of the top function"
 
 
-def _variable_problems(pragma: Pragma, form: PragmaForm, function: Function) -> Iterator[tuple[str, str]]:
+def _variable_problems(pragma: SourcePragma, form: PragmaForm, function: Function) -> Iterator[tuple[str, str]]:
     if form.variable_option is None:
         return
     value = pragma.options.get(form.variable_option)

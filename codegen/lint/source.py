@@ -15,17 +15,17 @@ _BRANCHES = frozenset({"preproc_if", "preproc_ifdef", "preproc_elif", "preproc_e
 
 
 @dataclass(frozen=True)
-class Source:
+class CppSource:
     """One file: its name within the project and the root of its syntax tree."""
 
     name: str
     root: Node
 
 
-def parse_sources(files: Mapping[str, str]) -> tuple[Source, ...]:
+def parse_sources(files: Mapping[str, str]) -> tuple[CppSource, ...]:
     """``files``: name -> text."""
     parser = Parser(_CPP)
-    return tuple(Source(name, parser.parse(text.encode()).root_node) for name, text in sorted(files.items()))
+    return tuple(CppSource(name, parser.parse(text.encode()).root_node) for name, text in sorted(files.items()))
 
 
 def parse_expression(expression: str) -> Node | None:

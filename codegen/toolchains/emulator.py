@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from aebert.errors import AebertError
-from aebert.native_build import CACHE_VARIABLE, build_library
-from aebert.native_build import FLAGS as NATIVE_FLAGS
+from aebert.support.native_build import FLAGS as NATIVE_FLAGS
+from aebert.support.native_build import build_library, user_cache
+from codegen.project_sources import ProjectSources
 
-SOURCE_FOLDERS = ("kernel", "emulation")
-BUILD_FOLDER = "build"
 # Pragmas and loop labels are for synthesis.
 SYNTHESIS_ONLY = ("-Wno-unknown-pragmas", "-Wno-unused-label")
 FLAGS = (*NATIVE_FLAGS, *SYNTHESIS_ONLY)
 
 
-def build_emulator(project: Path, options: tuple[str, ...] = (), name: str = "emulator") -> Path:
-    """The shared library of ``project``, built if it is not there already.
+def build_emulator(sources: ProjectSources, options: tuple[str, ...] = ()) -> Path:
+    """The shared library of ``sources``, built if it is not there already.
 
-    ``options`` are further compiler options (definitions). The library is named by what it was built from
-    (``aebert.native_build``), so projects of one design can share it: it lies in the project's build/, or in the folder
-    that AEBERT_EMULATOR_CACHE names. Raises AebertError with the compiler's first error.
+    ``options`` are further compiler options (definitions). The library lies in the user's cache, which nobody else can
+    write to, under the digest of all that it was built from: a library that a project brings along is never loaded, and
+    projects of one design share theirs. Raises AebertError with the compiler's first error.
     """
-    folder = Path(os.environ.get(CACHE_VARIABLE) or project / BUILD_FOLDER)
-    return build_library(folder, name, _sources(project), (*SYNTHESIS_ONLY, *options))
-
-
-def _sources(project: Path) -> list[Path]:
-    found = [path for folder in SOURCE_FOLDERS for path in sorted((project / folder).glob("*"))]
-    if not any(path.suffix == ".cpp" for path in found):
-        raise AebertError(f"{project}: no C++ sources in {' or '.join(SOURCE_FOLDERS)}/; give a generated project")
-    return found
+    return build_library(user_cache() / "emulators", "emulator", sources.files, (*SYNTHESIS_ONLY, *options))

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
 
 GRACE_S = 10.0
 _ERROR_MARKS = ("ERROR:", "error:", "FATAL", "CRITICAL WARNING:")

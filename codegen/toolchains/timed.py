@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from aebert.timing.pragmas import KernelPragmas, parse_pragmas
+from aebert.timing.kernel_pragmas import KernelPragmas, parse_pragmas
+from codegen.project_sources import ProjectSources
 
 TIMED_OPTIONS = ("-DAEBERT_TIMED",)
 
 
-def project_pragmas(project: Path) -> KernelPragmas:
-    """What the project's kernel sources say about their loops and arrays."""
-    return parse_pragmas(path.read_text(encoding="utf-8") for path in sorted((project / "kernel").glob("*.cpp")))
+def source_pragmas(sources: ProjectSources) -> KernelPragmas:
+    """What the kernel among ``sources`` says about its loops and arrays."""
+    kernel = sorted(name for name in sources.files if name.startswith("kernel/") and name.endswith(".cpp"))
+    texts = (sources.files[name] for name in kernel)
+    return parse_pragmas(text.decode("utf-8", errors="replace") for text in texts)

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from aebert.errors import AebertError
-from codegen.render import TOP
+from aebert.support.errors import AebertError
+from codegen.manifest import TOP
 from codegen.toolchains.process import FinishedProcess, run_logged
 from codegen.toolchains.vitis_log import progress_of
 
 if TYPE_CHECKING:
     from aebert.hls_reports import Report
-    from aebert.records import RunRecord
     from aebert.records.from_reports import ImportContext
+    from aebert.records.record import RunRecord
 
 HlsStep = Literal["csim", "csynth", "cosim", "export"]
 LinkTarget = Literal["hw", "hw_emu"]
@@ -57,7 +57,8 @@ class CollectedReport:
 
 @dataclass(frozen=True)
 class ToolRun:
-    """One tool's run on a project. ``product`` is the file it was asked to make, if any, relative to the project."""
+    """One tool's run on a project. ``product`` is the file it was asked to make, if any, relative to the project.
+    ``unreadable``: why a report was left out, naming its file; the tool's work stands all the same."""
 
     tool: str
     steps: tuple[str, ...]
@@ -65,6 +66,18 @@ class ToolRun:
     logs: tuple[Path, ...]
     reports: tuple[CollectedReport, ...]
     product: Path | None = None
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Reports that were found, and why others were left out."""
+
+    reports: tuple[CollectedReport, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+    def __add__(self, other: Collected) -> Collected:
+        return Collected(self.reports + other.reports, self.unreadable + other.unreadable)
 
 
 def find_hls() -> str:
@@ -100,7 +113,7 @@ def run_vitis_hls(
     """Runs ``steps`` in their natural order; ``limit_s`` holds for each.
 
     ``progress`` is told in a few words how far it is. Raises AebertError when Vitis HLS or make is missing, a step
-    fails or takes too long, or a report that a step should leave is missing or malformed.
+    fails or takes too long, or leaves no report at all.
     """
     unknown = [step for step in steps if step not in HLS_STEPS]
     if unknown or not steps:
@@ -110,18 +123,19 @@ def run_vitis_hls(
     makefile = _makefile(project)
     package = "xo" if (project / LINK_CONFIG).is_file() else "ip"
     finished = []
-    reports: list[CollectedReport] = []
+    found = Collected()
     for step in ordered:
         target = package if step == "export" else step
         finished.append(_make(makefile, (target,), step, limit_s, progress))
-        reports += _step_reports(project, step)
+        found += _step_reports(project, step)
     return ToolRun(
         tool=tool,
         steps=ordered,
         seconds=sum(each.seconds for each in finished),
         logs=tuple(each.log.relative_to(project) for each in finished),
-        reports=tuple(reports),
+        reports=found.reports,
         product=_product(project, package) if "export" in ordered else None,
+        unreadable=found.unreadable,
     )
 
 
@@ -134,23 +148,26 @@ def run_vpp(
 ) -> ToolRun:
     """Links the kernel (synthesised first where it is not yet) into ``build/aebert_kernel.<target>.xclbin``.
 
-    Raises AebertError when a tool is missing, the board is not one that v++ links for, the link fails or takes too
-    long, or a report is malformed.
+    Raises AebertError when a tool is missing, the board is not one that v++ links for, or the link fails or takes too
+    long.
     """
     if not (project / LINK_CONFIG).is_file():
-        raise AebertError(f"{project}: has no {LINK_CONFIG}: its board is built with Vivado; use --tool vitis_hls")
+        raise AebertError(f"{project}: has no {LINK_CONFIG}: its board is built by Vivado: use 'make bitstream'")
     find_vpp()
     find_hls()
     name = f"link_{target}"
     finished = _make(_makefile(project), ("xclbin", f"TARGET={target}"), name, limit_s, progress)
-    reports = [*_parse(project, _LINK_REPORTS), *_link_log(project, finished.log, target)]
+    found = _parse(project, _LINK_REPORTS)
+    if target == "hw":  # hardware emulation settles on no clocks
+        found += _read(project, [finished.log])
     return ToolRun(
         tool="v++",
         steps=(name,),
         seconds=finished.seconds,
         logs=(finished.log.relative_to(project),),
-        reports=tuple(reports),
+        reports=found.reports,
         product=_existing(project, BUILD / f"{TOP}.{target}.xclbin"),
+        unreadable=found.unreadable,
     )
 
 
@@ -174,7 +191,7 @@ def _make(makefile: Path, arguments: tuple[str, ...], name: str, limit_s: float,
     # Options that a make around this process has set are not meant for this one.
     environment = {key: "" for key in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL") if key in os.environ}
     return run_logged(
-        (make, "--no-print-directory", *arguments),
+        (make, "--no-print-directory", "--file", makefile.name, *arguments),
         directory=makefile.parent,
         log=makefile.parent / BUILD / "logs" / f"{name}.log",
         limit_s=limit_s,
@@ -183,33 +200,39 @@ def _make(makefile: Path, arguments: tuple[str, ...], name: str, limit_s: float,
     )
 
 
-def synthesised_reports(project: Path) -> list[CollectedReport]:
-    """The reports of C synthesis that lie in ``project``, if it has been synthesised."""
-    return _parse(project, _CSYNTH_REPORTS)
+def synthesised_reports(project: Path) -> tuple[CollectedReport, ...]:
+    """The reports of C synthesis that lie in ``project``, if it has been synthesised. Raises AebertError for one that
+    cannot be read: whoever asks relies on it."""
+    found = _parse(project, _CSYNTH_REPORTS)
+    if found.unreadable:
+        raise AebertError(found.unreadable[0])
+    return found.reports
 
 
-def _step_reports(project: Path, step: HlsStep) -> list[CollectedReport]:
+def _step_reports(project: Path, step: HlsStep) -> Collected:
     patterns = {"csynth": _CSYNTH_REPORTS, "cosim": _COSIM_REPORTS, "export": _EXPORT_REPORTS, "csim": ()}[step]
     found = _parse(project, patterns)
-    if step in ("csynth", "cosim") and not found:
+    if step in ("csynth", "cosim") and not (found.reports or found.unreadable):
         raise AebertError(f"{project / BUILD}: {step} ended well but left no report; see build/logs/{step}.log")
     return found
 
 
-def _parse(project: Path, patterns: Sequence[str]) -> list[CollectedReport]:
-    paths = sorted({path for pattern in patterns for path in (project / BUILD).glob(pattern)})
+def _parse(project: Path, patterns: Sequence[str]) -> Collected:
+    return _read(project, sorted({path for pattern in patterns for path in (project / BUILD).glob(pattern)}))
+
+
+def _read(project: Path, paths: Sequence[Path]) -> Collected:
     if not paths:
-        return []
-    from aebert.hls_reports import parse_report
+        return Collected()
+    from aebert.hls_reports import ReportError, parse_report
 
-    return [CollectedReport(path.relative_to(project), parse_report(path)) for path in paths]
+    def read(path: Path) -> Collected:
+        try:
+            return Collected((CollectedReport(path.relative_to(project), parse_report(path)),))
+        except ReportError as error:
+            return Collected((), (str(error),))
 
-
-def _link_log(project: Path, log: Path, target: LinkTarget) -> list[CollectedReport]:
-    """The clocks that the link settled on; hardware emulation has none."""
-    from aebert.hls_reports import parse_report
-
-    return [CollectedReport(log.relative_to(project), parse_report(log))] if target == "hw" else []
+    return sum(map(read, paths), Collected())
 
 
 def _product(project: Path, package: str) -> Path:

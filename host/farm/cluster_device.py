@@ -10,9 +10,10 @@ from typing import Protocol, TypeVar, cast
 
 import distributed
 
+from host.devices.faults import DeadlineExceededError, DeviceFault
 from host.farm.local_device import OPEN_DEADLINE_S, SUBNET_DEADLINE_S, LocalDevice
-from host.farm.messages import Plan, Result
-from host.faults import DeadlineExceededError, DeviceFault
+from host.farm.messages import Plan
+from host.measure import Measurement
 
 # The worker enforces the deadlines of its device; beyond this the worker itself is lost.
 _NETWORK_S = 60.0
@@ -76,11 +77,11 @@ class ClusterDevice:
         self._actor = actor
         self._answer(actor.open(plan), OPEN_DEADLINE_S)
 
-    def measure(self, subnet: Path) -> Result:
+    def measure(self, subnet: Path) -> Measurement:
         if self._actor is None:
             raise DeviceFault(f"{self.name}: closed")
         result = self._answer(self._actor.measure(subnet), self._subnet_deadline_s)
-        if not isinstance(result, Result):
+        if not isinstance(result, Measurement):
             raise TypeError(f"{self.name} answered {type(result).__name__}")
         return result
 

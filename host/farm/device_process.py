@@ -11,10 +11,10 @@ import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
+from host.devices.faults import DeviceFault
 from host.farm.messages import Broken, Opened, Opening, Refused, Reply
 from host.farm.session import Session
-from host.faults import DeviceFault
 
 
 def serve(connection: Connection) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
+from host.devices.open import device_kinds
 from host.farm.local_device import LocalDevice, MeasuringDevice
-from host.open import device_kinds
 
 _CONNECT_S = "30s"
 
 
 def farm_devices(names: Sequence[str], scheduler: str | None = None) -> list[MeasuringDevice]:
-    """Each of ``names`` as in `host.open.open_device`; with ``@WORKER``, on that worker of the Dask cluster at
+    """Each of ``names`` as in `host.devices.open.open_device`; with ``@WORKER``, on that worker of the Dask cluster at
     ``scheduler`` (tcp://HOST:PORT). Raises AebertError for names that mean nothing.
     """
     if not names:

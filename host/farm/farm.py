@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from aebert.errors import AebertError
+from aebert.support.errors import AebertError
+from host.devices.faults import DeviceFault
 from host.farm.local_device import MeasuringDevice
-from host.farm.messages import Plan, Result
-from host.faults import DeviceFault
+from host.farm.messages import Plan
+from host.measure import Measurement
 
 # A subnet that this many devices failed at is left out: the next device would be lost to it as well.
 MOST_TRIES = 2
@@ -38,7 +39,7 @@ class Measured:
     """Subnet ``number`` of a round."""
 
     number: int
-    result: Result
+    measurement: Measurement
     device: str
 
 

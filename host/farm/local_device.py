@@ -10,10 +10,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
-from aebert.errors import AebertError
-from host.board_process import Fault
-from host.farm.messages import Broken, Opened, Opening, Plan, Refused, Reply, Result
-from host.faults import DeadlineExceededError, DeviceFault
+from aebert.support.errors import AebertError
+from host.devices.faults import DeadlineExceededError, DeviceFault
+from host.emulated.board_process import Fault
+from host.farm.messages import Broken, Opened, Opening, Plan, Refused, Reply
+from host.measure import Measurement
 
 # Loading a bitstream takes seconds, and so does starting Python; compiling an emulator takes a minute.
 OPEN_DEADLINE_S = 600.0
@@ -32,7 +33,7 @@ class MeasuringDevice(Protocol):
         """Raises DeviceFault when the device cannot be had, or does not give the known answer."""
         ...
 
-    def measure(self, subnet: Path) -> Result:
+    def measure(self, subnet: Path) -> Measurement:
         """Raises DeviceFault when the device fails, AebertError when the subnet cannot be measured anywhere."""
         ...
 
@@ -44,7 +45,7 @@ class MeasuringDevice(Protocol):
 
 
 class LocalDevice:
-    """``name`` as in `host.open.open_device`; ``faults`` see `Opening`."""
+    """``name`` as in `host.devices.open.open_device`; ``faults`` see `Opening`."""
 
     def __init__(
         self,
@@ -83,10 +84,10 @@ class LocalDevice:
             case other:
                 raise AssertionError(f"unexpected {other!r}")
 
-    def measure(self, subnet: Path) -> Result:
+    def measure(self, subnet: Path) -> Measurement:
         match self._ask(subnet, self._subnet_deadline_s):
-            case Result() as result:
-                return result
+            case Measurement() as measurement:
+                return measurement
             case Refused(reason):
                 raise AebertError(reason)
             case Broken(reason):

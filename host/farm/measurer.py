@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 
-from aebert.calibration import read_texts
+from aebert.cost_model.measurer import Finalist, MeasuredCandidate
+from aebert.cost_model.synthesis import synthesis_of
 from aebert.models import load_encoder
-from aebert.models.host import load_host_model
+from aebert.models.calibration_text import read_texts
+from aebert.models.host_model import load_host_model
 from aebert.quantisation.fixed_scales import FixedScales
 from aebert.quantisation.quantise import quantise_with_scales
-from aebert.records import RunDatabase
-from aebert.search.measurer import Finalist, Measurement
+from aebert.records.database import RunDatabase
+from aebert.timing.loop_schedules import LoopFigures
 from codegen.project import Project
 from codegen.toolchains.emulator import build_emulator
 from codegen.toolchains.timed import TIMED_OPTIONS
@@ -50,7 +52,12 @@ def project_scales(project: Project) -> FixedScales:
     )
 
 
-def farm_plan(project: Project, settings: FarmSettings, scales: FixedScales | None = None) -> Plan:
+def farm_plan(
+    project: Project,
+    settings: FarmSettings,
+    scales: FixedScales | None = None,
+    recorded: Mapping[str, LoopFigures] | None = None,
+) -> Plan:
     """``scales`` defaults to `project_scales`; the length to the longest that design and model both take."""
     longest = min(project.manifest.config.max_length, project.quantised.shape.max_positions)
     return Plan(
@@ -60,11 +67,13 @@ def farm_plan(project: Project, settings: FarmSettings, scales: FixedScales | No
         settings.warm_up,
         settings.repeats,
         settings.launch_deadline_s,
+        project.trust_changes,
+        recorded,
     )
 
 
 class DeviceFarm:
-    """`aebert.search.measurer.Measurer` on ``devices``, all with the design of ``project``.
+    """`aebert.cost_model.measurer.Measurer` on ``devices``, all with the design of ``project``.
 
     Every figure is in the database before `measure` goes on, so nothing is lost with a device. ``note`` is told what
     goes wrong. Raises AebertError when no device can be used.
@@ -82,7 +91,7 @@ class DeviceFarm:
         self._database = database
         self._note = note
         if any(device.name.partition(":")[0] in EMULATED for device in devices):
-            build_emulator(project.directory, TIMED_OPTIONS)  # once, and not in each of the devices' processes
+            build_emulator(project.sources(), TIMED_OPTIONS)  # once, and not in each of the devices' processes
         self._farm = Farm(plan, devices, note)
 
     @classmethod
@@ -95,9 +104,11 @@ class DeviceFarm:
         settings: FarmSettings | None = None,
         scheduler: str | None = None,
     ) -> DeviceFarm:
-        """Names as in `host.farm.devices.farm_devices`."""
+        """Names as in `host.farm.devices.farm_devices`. Emulators count with the design's synthesis in ``database``."""
         devices = farm_devices(names, scheduler)
-        return cls(project, devices, farm_plan(project, settings or FarmSettings()), database, note)
+        known = synthesis_of(database.query(), project.manifest.design_digest)
+        plan = farm_plan(project, settings or FarmSettings(), recorded=None if known is None else known.loops)
+        return cls(project, devices, plan, database, note)
 
     def __enter__(self) -> DeviceFarm:
         return self
@@ -112,11 +123,11 @@ class DeviceFarm:
         """What each device did."""
         return self._farm.logs
 
-    def measure(self, finalists: Sequence[Finalist]) -> list[Measurement]:
+    def measure(self, finalists: Sequence[Finalist]) -> list[MeasuredCandidate]:
         """In the order of ``finalists``. When the last device is lost, what was measured until then is returned after a
         note; raises AebertError when that is nothing.
         """
-        found: dict[int, Measurement] = {}
+        found: dict[int, MeasuredCandidate] = {}
         try:
             for measured in self._farm.run([finalist.directory for finalist in finalists]):
                 self._file(measured)
@@ -127,9 +138,9 @@ class DeviceFarm:
             self._note(f"{error}; {len(found)} of {len(finalists)} were measured before, and are kept")
         return [found[number] for number in sorted(found)]
 
-    def _measurement(self, finalist: Finalist, measured: Measured) -> Measurement:
-        latency = measured.result.measurement
-        return Measurement(
+    def _measurement(self, finalist: Finalist, measured: Measured) -> MeasuredCandidate:
+        latency = measured.measurement
+        return MeasuredCandidate(
             candidate=finalist.candidate,
             latency_ms=latency.kernel_ms.median,
             source=latency.source,
@@ -142,5 +153,4 @@ class DeviceFarm:
         self._farm.close()
 
     def _file(self, measured: Measured) -> None:
-        record = run_record(self._project, measured.result.measurement)
-        self._database.add([replace(record, subnet_digest=measured.result.subnet_digest)])
+        self._database.add([run_record(self._project, measured.measurement)])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from aebert.quantisation.fixed_scales import FixedScales
-from host.board_process import Fault
+from aebert.timing.loop_schedules import LoopFigures
+from host.emulated.board_process import Fault
 from host.measure import Measurement
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What every device of a farm is told. ``launch_deadline_s``: None takes the kind of device's own."""
+    """What every device of a farm is told. ``launch_deadline_s``: None takes the kind of device's own; ``recorded``:
+    what a synthesis of the design made of its loops, for timed emulation."""
 
     project: Path
     scales: FixedScales
@@ -20,6 +23,8 @@ class Plan:
     warm_up: int
     repeats: int
     launch_deadline_s: float | None = None
+    trust_changes: bool = False
+    recorded: Mapping[str, LoopFigures] | None = None
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,6 @@ class Opening:
     plan: Plan
     device: str
     faults: tuple[Fault, ...] = ()
-
-
-@dataclass(frozen=True)
-class Result:
-    """A subnet's figures, and the digest of the encoder that ran."""
-
-    subnet_digest: str
-    measurement: Measurement
 
 
 @dataclass(frozen=True)
@@ -58,4 +55,4 @@ class Broken:
     reason: str
 
 
-Reply = Opened | Refused | Broken | Result
+Reply = Opened | Refused | Broken | Measurement

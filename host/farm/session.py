@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from aebert.errors import AebertError
-from aebert.reference import run_encoder
-from aebert.subnet import read_subnet
+from aebert.numerics.reference import run_encoder
+from aebert.pruning.subnet import read_subnet
+from aebert.support.errors import AebertError
 from codegen.project import load_project
 from codegen.subnet_images import SubnetImages
-from host.device import ClockedDevice, Device
-from host.farm.messages import Opening, Result
-from host.faults import DeviceFault
-from host.measure import measure_resident, random_residuals
-from host.open import open_accelerator
+from host.devices.faults import DeviceFault
+from host.devices.open import open_accelerator
+from host.devices.protocol import ClockedDevice, Device
+from host.farm.messages import Opening
+from host.measure import Measurement, measure_resident, random_residuals
 
 # Compared bit for bit with the integer reference before a subnet is timed.
 CHECKED_TOKENS = 8
@@ -32,10 +32,15 @@ class Session:
     def __init__(self, opening: Opening) -> None:
         plan = opening.plan
         self._plan = plan
-        self._project = load_project(plan.project)
+        self._project = load_project(plan.project, trust_changes=plan.trust_changes)
         self._images = SubnetImages(plan.scales, self._project.manifest.config)
         self._accelerator = open_accelerator(
-            self._project, opening.device, known_answer=True, clocked=True, deadline_s=plan.launch_deadline_s
+            self._project,
+            opening.device,
+            known_answer=True,
+            clocked=True,
+            deadline_s=plan.launch_deadline_s,
+            recorded=plan.recorded,
         )
         for fault in opening.faults:
             if not isinstance(self.device, ClockedDevice):
@@ -46,20 +51,19 @@ class Session:
     def device(self) -> Device:
         return self._accelerator.device
 
-    def measure(self, subnet: Path) -> Result:
+    def measure(self, subnet: Path) -> Measurement:
         """Raises DeviceFault when the device fails, AebertError when the subnet is damaged or does not fit."""
         encoder = read_subnet(subnet).encoder
         quantised, image = self._images.encode(encoder)
         self._accelerator.load(quantised, image)
         length = min(CHECKED_TOKENS, *self._plan.lengths)
-        (residual,) = random_residuals(self._project, [length])
+        (residual,) = random_residuals(quantised.shape, [length])
         (output,) = self._accelerator.run([residual])
         if not np.array_equal(output, run_encoder(quantised, residual)):
             raise DeviceFault(f"{self.device.name}: not the integer reference's output on {length} tokens")
-        measured = measure_resident(
+        return measure_resident(
             self._project, self._accelerator, self._plan.lengths, self._plan.warm_up, self._plan.repeats, LOAD_SECONDS
         )
-        return Result(encoder.digest, measured)
 
     def close(self) -> None:
         """Gives the device back."""

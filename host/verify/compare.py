@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from aebert.design.program import Pass
-from aebert.quantised import QuantisedEncoder
-from aebert.reference import trace_encoder
-from codegen.vectors import Int16Array, expected_values
-from host.accelerator import Accelerator
+from aebert.numerics.quantised import QuantisedEncoder
+from aebert.numerics.reference import trace_encoder
+from codegen.vector_order import Int16Array, expected_values
+from host.devices.accelerator import Accelerator
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Mismatch:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SequenceComparison:
     """One sequence of ``length`` tokens through every layer. ``seconds`` is the host's time, no latency of a design."""
 
     length: int
@@ -46,7 +46,7 @@ class Comparison:
     mismatch: Mismatch | None
 
 
-def compare_sequence(accelerator: Accelerator, quantised: QuantisedEncoder, residual: Int16Array) -> Comparison:
+def compare_sequence(accelerator: Accelerator, quantised: QuantisedEncoder, residual: Int16Array) -> SequenceComparison:
     """Runs ``residual``, int16 [length, hidden], with every pass stored, and compares each with the reference."""
     length = len(residual)
     program = accelerator.program([length], stored="all")
@@ -62,7 +62,7 @@ def compare_sequence(accelerator: Accelerator, quantised: QuantisedEncoder, resi
         values += expected.size
         if mismatch is None and not np.array_equal(got, expected):
             mismatch = _first_difference(found.step, got, expected)
-    return Comparison(length, len(stored), values, seconds, mismatch)
+    return SequenceComparison(length, len(stored), values, seconds, mismatch)
 
 
 def _first_difference(step: Pass, got: Int16Array, expected: Int16Array) -> Mismatch:

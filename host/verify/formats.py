@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from xml.etree import ElementTree
 
+from aebert.support.plain_text import for_xml
 from host.verify.ladder import Verification
 
 
@@ -19,15 +20,17 @@ def to_junit(verification: Verification) -> str:
     failures = sum(not rung.passed for rung in verification.rungs)
     suite = ElementTree.Element(
         "testsuite",
-        name=f"aebert verify {verification.project}",
+        name=for_xml(f"aebert verify {verification.project}"),
         tests=str(len(verification.rungs)),
         failures=str(failures),
     )
     for rung in verification.rungs:
-        case = ElementTree.SubElement(suite, "testcase", classname=f"aebert.{verification.device}", name=rung.name)
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=for_xml(f"aebert.{verification.device}"), name=for_xml(rung.name)
+        )
         if rung.passed:
-            ElementTree.SubElement(case, "system-out").text = rung.summary
+            ElementTree.SubElement(case, "system-out").text = for_xml(rung.summary)
         else:
-            ElementTree.SubElement(case, "failure", message=rung.summary)
+            ElementTree.SubElement(case, "failure", message=for_xml(rung.summary))
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

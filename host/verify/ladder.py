@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from aebert.calibration import Text
-from aebert.encoder import Encoder, FloatArray
-from aebert.errors import AebertError
 from aebert.models import load_encoder
-from aebert.models.forward import layer_forward
-from aebert.models.host import HostModel, TokenisedText, load_host_model
-from aebert.models.packed import PackedStates, pack
-from aebert.progress import Progress, no_progress
+from aebert.models.encoder import Encoder, FloatArray
+from aebert.models.fp32_forward import layer_forward
+from aebert.models.host_model import HostModel, load_host_model
+from aebert.models.packed_sequences import PackedStates, pack
+from aebert.models.text import Text, TokenisedText
+from aebert.numerics.reference import to_residual
 from aebert.quantisation.error_report import EncoderError, measure_error
 from aebert.quantisation.tolerance import check_tolerance
-from aebert.reference import to_residual
+from aebert.support.errors import AebertError
+from aebert.support.progress import Progress, no_progress
 from codegen.project import Project
-from host.accelerator import Accelerator
-from host.verify.compare import Comparison, compare_sequence
+from host.devices.accelerator import Accelerator
+from host.verify.compare import SequenceComparison, compare_sequence
 from host.verify.task import TaskCheck
 
 # fp32 against fp32: only the order of additions differs.
@@ -44,7 +44,7 @@ class Verification:
     project: str
     device: str
     rungs: tuple[Rung, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[SequenceComparison, ...]
     error: EncoderError
     tasks: tuple[TaskCheck, ...] = ()
 
@@ -76,12 +76,12 @@ def verify_project(
     tokenised = model.tokenise(texts, max_tokens=longest)
     embedded = model.embed_texts(tokenised)
     progress("fp32 against integers", 0, 1)
-    error = measure_error(encoder, project.quantised, embedded)
+    error = measure_error(encoder, project.quantised, embedded, model.sentence)
     progress("fp32 against integers", 1, 1)
     sequence = long_sequence(model, texts, longest)
     wanted = tuple(lengths or sorted({longest, min(SHORT_LENGTH, longest), 1}, reverse=True))
     residual = to_residual(sequence, project.quantised.input_scale)
-    comparisons: list[Comparison] = []
+    comparisons: list[SequenceComparison] = []
     for length in wanted:
         progress("integers against device", len(comparisons), len(wanted))
         comparisons.append(compare_sequence(accelerator, project.quantised, residual[:length]))
@@ -112,9 +112,12 @@ def long_sequence(model: HostModel, texts: Sequence[Text], length: int) -> Float
 
 
 def _files_rung(project: Project) -> Rung:
-    changed = project.changed_files()
+    trusted = project.trusted_changes
+    changed = [name for name in project.changed_files() if name not in trusted]
     total = len(project.manifest.files)
     summary = f"{total} files as generated" if not changed else f"{len(changed)} of {total} changed: {changed[0]}"
+    if trusted:
+        summary += f"; trusted changes: {', '.join(trusted)}"
     return Rung("files", not changed, summary)
 
 
@@ -147,12 +150,22 @@ def _quantisation_rung(error: EncoderError) -> Rung:
         relative = max(layer.relative_error for layer in error.layers)
         summary = (
             f"hidden states: lowest cosine {cosine:.5f}, largest relative error {relative:.4f}; "
-            f"embeddings: cosine {error.embedding_cosine:.5f}"
+            f"embeddings: cosine {error.embedding_cosine:.5f}; {_by_length(error)}"
         )
     return Rung("L0 ~ L1 integer reference", verdict.passed, summary)
 
 
-def _bits_rung(device: str, comparison: Comparison) -> Rung:
+def _by_length(error: EncoderError) -> str:
+    """The relative error by the tokens of a text: short ones, with little to average over, are worst."""
+    parts = [
+        f"{each.shortest if each.shortest == each.longest else f'{each.shortest}-{each.longest}'}: "
+        f"{each.relative_error:.4f}"
+        for each in error.by_length
+    ]
+    return f"relative error by tokens {', '.join(parts)}"
+
+
+def _bits_rung(device: str, comparison: SequenceComparison) -> Rung:
     tokens = f"{comparison.length} token" + ("s" if comparison.length > 1 else "")
     if comparison.mismatch is None:
         summary = f"{comparison.values} values of {comparison.passes} passes equal"

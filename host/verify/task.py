@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from aebert.encoder import Encoder, FloatArray
 from aebert.models import load_encoder
-from aebert.models.host import HostModel, load_host_model
-from aebert.models.packed import PackedStates, pack
-from aebert.progress import Progress, count_through, no_progress
-from aebert.reference import from_residual, run_encoder, to_residual
-from aebert.source_kind import SourceKind
+from aebert.models.encoder import Encoder, FloatArray
+from aebert.models.host_model import HostModel, load_host_model
+from aebert.models.packed_sequences import PackedStates, pack
+from aebert.numerics.reference import from_residual, run_encoder, to_residual
+from aebert.records.source_kind import SourceKind
+from aebert.support.progress import Progress, count_through, no_progress
 from aebert.tasks.evaluation import ALLOWED_LOSS_POINTS, choose_rows, evaluate_rows, points_lost
 from aebert.tasks.metrics import compute_metrics
 from aebert.tasks.predict import first_tokens, fp32_run, required_label_order
 from aebert.tasks.task import Example, Task, TaskData
 from codegen.project import Project
-from codegen.vectors import Int16Array
-from host.accelerator import Accelerator
-from host.device import ClockedDevice, Device
+from codegen.vector_order import Int16Array
+from host.devices.accelerator import Accelerator
+from host.devices.protocol import CountingDevice, Device
 from host.measure import Distribution, distribution
 
 
@@ -135,8 +135,8 @@ def _check_rows(
 def _latency_ms(project: Project, accelerator: Accelerator) -> float | None:
     """Of the last launch: in cycles where the device counts them, by the clock on the wall on a board."""
     device = accelerator.device
-    if isinstance(device, ClockedDevice):
-        return device.result().checked_cycles() / project.manifest.clock_mhz / 1e3
+    if isinstance(device, CountingDevice):
+        return device.counted_cycles() / project.manifest.clock_mhz / 1e3
     return 1e3 * accelerator.last_times.kernel_s if device.source == "hw" else None
 
 
@@ -146,7 +146,7 @@ def _latency(project: Project, device: Device, measured_ms: Sequence[float | Non
         return None
     return TaskLatency(
         source=device.source,
-        basis=device.basis if isinstance(device, ClockedDevice) else "wall clock of the host",
+        basis=device.basis if isinstance(device, CountingDevice) else "wall clock of the host",
         clock_mhz=project.manifest.clock_mhz,
         kernel_ms=distribution(seconds),
     )

@@ -15,6 +15,9 @@ class ClockedLoop:
     depth: int
     reads: int | None
     writes: int | None
+    waits: bool = True  # else it neither waits for an element nor for room
+    write_stage: int | None = None
+    lost: int = 0
     step: int = 0  # of the pipeline: counts cycles in which it was not stopped
     has_read: bool = False
     finished: int | None = None
@@ -27,7 +30,8 @@ class ClockedLoop:
         return self.reads is not None and self._iteration_at(self.step) and not self.has_read
 
     def must_write(self) -> bool:
-        return self.writes is not None and self._iteration_at(self.step - (self.depth - 1))
+        stage = self.depth - 1 if self.write_stage is None else self.write_stage
+        return self.writes is not None and self._iteration_at(self.step - stage)
 
     def _iteration_at(self, step: int) -> bool:
         return step >= 0 and step % self.ii == 0 and step // self.ii < self.count
@@ -67,14 +71,18 @@ def _clock(loop: ClockedLoop, fifos: Sequence[ClockedFifo], cycle: int) -> None:
         return
     if loop.must_read() and loop.reads is not None:
         fifo = fifos[loop.reads]
-        if not fifo.readable(cycle):
+        if fifo.readable(cycle):
+            fifo.taken.append(cycle)
+            loop.has_read = True
+        elif loop.waits:
             return
-        fifo.taken.append(cycle)
-        loop.has_read = True
     if loop.must_write() and loop.writes is not None:
         fifo = fifos[loop.writes]
-        if not fifo.writable(cycle):
+        if fifo.writable(cycle):
+            fifo.written.append(cycle)
+        elif loop.waits:
             return
-        fifo.written.append(cycle)
+        else:
+            loop.lost += 1
     loop.step += 1
     loop.has_read = False

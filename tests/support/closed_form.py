@@ -7,22 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
-from aebert.boards import Board
 from aebert.design.bandwidth import MemoryRates, memory_rates
-from aebert.design.config import HardwareConfig
-from aebert.design.cycles import count_cycles
-from aebert.design.sizes import Sizes
+from aebert.design.board import Board
+from aebert.design.hardware_config import HardwareConfig
+from aebert.design.kernel_streams import PORTS
+from aebert.design.launch_cycles import count_cycles
+from aebert.design.size_arrays import Sizes
 from aebert.design.workload import Workload, weight_tiles
-from aebert.encoder import MATRIX_NAMES
-from aebert.quantised import QuantisedEncoder
-from aebert.timing.ports import PORTS, PortTiming, port_timings
-from aebert.timing.schedules import estimated_schedules
+from aebert.models.encoder import MATRIX_NAMES
+from aebert.numerics.quantised import QuantisedEncoder
+from aebert.timing.loop_schedules import estimated_schedules
+from aebert.timing.memory_ports import PortTiming, port_timings
 from codegen.memory_image import build_memory_image
 from codegen.placement import place_compute_units, port_traffic
-from codegen.render import TOP
-from codegen.toolchains.timed import project_pragmas
-from host.accelerator import Accelerator
-from host.timed_emulator import TimedEmulatorDevice
+from codegen.project_sources import read_sources
+from codegen.toolchains.timed import source_pragmas
+from host.devices.accelerator import Accelerator
+from host.emulated.timed_emulator import TimedEmulatorDevice
 from tests.support.emulated import write_kernel
 from tests.support.random_quantised import random_residual
 
@@ -54,9 +55,9 @@ class TimedKernel:
 
     def cycles(self, quantised: QuantisedEncoder, lengths: tuple[int, ...], board: Board | None = None) -> int:
         """Emulated cycles of one launch; the memory of ``board``, or one word per cycle on every port."""
-        schedules = estimated_schedules(self.config, project_pragmas(self.directory))
+        schedules = estimated_schedules(self.config, source_pragmas(read_sources(self.directory)))
         ports = self._full_rate() if board is None else self._ports_on(board)
-        device = TimedEmulatorDevice(self.directory, TOP, schedules, ports)
+        device = TimedEmulatorDevice(read_sources(self.directory), schedules, ports)
         with Accelerator(device, self.config, quantised, build_memory_image(quantised, self.config)) as accelerator:
             accelerator.run([random_residual(quantised.shape, length, seed=1) for length in lengths])
             return device.result().checked_cycles()

@@ -12,11 +12,15 @@ from aebert.cli.main import main
 
 @dataclass(frozen=True)
 class Finished:
-    """What `aebert` left behind. ``json`` reads standard output, which must hold one JSON object and nothing else."""
+    """What `aebert` left behind. ``json`` reads standard output, which must hold one JSON object and nothing else.
+
+    ``waited_s``: of its time, what it was kept from running by other processes, where that is known.
+    """
 
     exit_code: int
     stdout: str
     stderr: str
+    waited_s: float = 0.0
 
     @property
     def json(self) -> dict[str, object]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _SHELLS = ("bash", "sh", "shell", "console")
@@ -20,7 +21,7 @@ ABSENT = {
     "a board": re.compile(r"--(device|hil) \S*(xrt|pynq:|remote:)"),
     "a PostgreSQL server of the reader's": re.compile(r"postgresql://"),
     "the files of GLUE, which are not part of this project": re.compile(r"--data glue|--data datasets:"),
-    "enough measured runs to fit a cost model": re.compile(r"aebert calibrate|--model \S+\.json"),
+    "enough measured runs to fit a cost model": re.compile(r"aebert fit-cost|--model \S+\.json"),
 }
 
 

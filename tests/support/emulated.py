@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aebert.design.config import HardwareConfig
-from aebert.quantised import QuantisedEncoder
+from aebert.design.hardware_config import HardwareConfig
+from aebert.numerics.quantised import QuantisedEncoder
 from codegen.memory_image import MemoryImage, build_memory_image
-from codegen.render import TOP
-from host.accelerator import Accelerator
-from host.emulator import EmulatorDevice
+from codegen.project_sources import read_sources
+from host.devices.accelerator import Accelerator
+from host.emulated.emulator import EmulatorDevice
 from tests.support.small_project import small_project_text
 
 
@@ -30,5 +30,5 @@ def accelerator(
     options: tuple[str, ...] = (),
 ) -> Accelerator:
     """``quantised`` on the emulator of the kernel in ``directory``; ``image`` replaces the right memory contents."""
-    device = EmulatorDevice(directory, TOP, options)
+    device = EmulatorDevice(read_sources(directory), options)
     return Accelerator(device, config, quantised, image or build_memory_image(quantised, config))

@@ -1,4 +1,4 @@
-"""The part of XRT's ``pyxrt`` that `host.xrt_board` uses, with an emulated board in the card's place."""
+"""The part of XRT's ``pyxrt`` that `host.boards.xrt_board` uses, with an emulated board in the card's place."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from pynq.pl_server.xclbin_parser import XclBin, parse_xclbin_header
 
 from codegen.manifest import Register
-from host.board_process import CONTINUE, DONE, START, Bank, Fault
-from host.emulated_board import EmulatedMemory, EmulatedRegisters
-from host.faults import DeviceFault
+from host.devices.faults import DeviceFault
+from host.emulated.board_process import CONTINUE, DONE, START, Bank, Fault
+from host.emulated.emulated_board import EmulatedMemory, EmulatedRegisters
 
 xclBOSyncDirection = SimpleNamespace(XCL_BO_SYNC_BO_TO_DEVICE=0, XCL_BO_SYNC_BO_FROM_DEVICE=1)  # noqa: N816 - XRT's name
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from aebert.encoder import Encoder, EncoderLayer, EncoderShape, FloatArray, LayerNorm, Linear
 from aebert.models import make_encoder
-from aebert.models.packed import PackedStates, pack
+from aebert.models.encoder import Encoder, EncoderLayer, EncoderShape, FloatArray, LayerNorm, Linear
+from aebert.models.packed_sequences import PackedStates, pack
 
 OUTLIER = 20.0
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from aebert.design.config import HardwareConfig
-from aebert.errors import AebertError
+from aebert.design.hardware_config import HardwareConfig
+from aebert.support.errors import AebertError
 
 
 @st.composite
@@ -27,6 +27,7 @@ def hardware_configs(draw: st.DrawFn) -> HardwareConfig:
             word_bytes=draw(st.sampled_from((16, 32, 64))),
             tile_fifo=draw(st.sampled_from((32, 128, 512))),
             sums_fifo=draw(st.sampled_from((4, 16, 32))),
+            row_slices=draw(st.sampled_from((1, 2, 4))),
         )
     except AebertError:
         assume(False)

@@ -27,5 +27,5 @@ def tiny_project(tiny_classifiers: dict[str, Path], tmp_path_factory: pytest.Tem
         directory = root / "tiny_project"
         if not directory.exists():
             write_tiny_project(tiny_classifiers["bert"], directory)
-            build_emulator(directory)
+            build_emulator(load_project(directory).sources())
     return load_project(directory)

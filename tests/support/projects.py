@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aebert.boards import load_board
-from aebert.design.config import HardwareConfig
+from aebert.design.board import load_board
 from aebert.design.design import Design
+from aebert.design.hardware_config import HardwareConfig
 from aebert.models import load_encoder
-from aebert.models.host import load_host_model
-from codegen.generate import generate_project
+from aebert.models.host_model import load_host_model
+from codegen.generate_project import generate_project
 
 TINY_DESIGN = HardwareConfig(
     tokens=8, out_lanes=2, in_lanes=4, max_hidden=32, max_ffn=64, max_length=32, max_groups=6, word_bytes=16

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from multiprocessing.synchronize import Barrier
 
-from aebert.records import RunRecord, open_database
+from aebert.records.database import open_database
+from aebert.records.record import RunRecord
 
 
 def numbered(start: int, count: int) -> list[RunRecord]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from aebert.records import SOURCES, RunRecord
+from aebert.records.record import SOURCES, RunRecord
 
 _names = st.text(st.characters(codec="utf-8", categories=("L", "N", "P")), min_size=1, max_size=12)
 _counts = st.none() | st.integers(0, 2**63 - 1)

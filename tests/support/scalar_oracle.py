@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aebert.quantised import QuantisedEncoder, QuantisedLayer, QuantisedLayerNorm, QuantisedLinear, Requantiser
+from aebert.numerics.quantised import QuantisedEncoder, QuantisedLayer, QuantisedLayerNorm, QuantisedLinear, Requantiser
 
 Matrix = list[list[int]]
 

@@ -7,18 +7,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from aebert.boards import load_board
+from aebert.design.board import load_board
 from aebert.design.buffers import bind_buffers
-from aebert.design.config import HardwareConfig
-from aebert.design.program import Pass, PassKind, Program, build_program
-from aebert.quantised import QuantisedEncoder
-from aebert.reference import LayerTrace, trace_encoder
-from codegen.golden import GoldenVector, golden_files, memory_files
+from aebert.design.hardware_config import HardwareConfig
+from aebert.design.kernel_records import PassKind
+from aebert.design.program import Pass, Program, build_program
+from aebert.numerics.quantised import QuantisedEncoder
+from aebert.numerics.reference import LayerTrace, trace_encoder
+from codegen.build_plan import BuildPlan
+from codegen.golden_vectors import GoldenVector, golden_files, memory_files
 from codegen.memory_image import build_memory_image
-from codegen.plan import BuildPlan
 from codegen.project_text import project_files
 from codegen.render import kernel_files
-from codegen.vectors import input_bytes
+from codegen.vector_order import input_bytes
 from tests.support.random_quantised import random_quantised_encoder, random_residual, random_shape
 
 CLOCK_MHZ = 300.0

@@ -1,4 +1,4 @@
-// Small dataflow regions whose cycles can be counted by hand; tests/test_timed_engine.py has the counts.
+// Small dataflow regions whose cycles can be counted by hand; tests/timing/test_engine.py has the counts.
 #include "kernel/streams.h"
 
 using namespace aebert;
@@ -29,6 +29,47 @@ void relay(int count, Stream& in, Stream& out) {
   for (int i = 0; i < count; ++i) {
     AEBERT_ITERATION;
     out.write(in.read());
+  }
+}
+
+// Does not wait for room: what finds none is lost.
+int lost = 0;
+
+void dropping_source(int count, int stage, Stream& out) {
+  lost = 0;
+  AEBERT_LOOP(dropping_source.Elements)
+  for (int i = 0; i < count; ++i) {
+    AEBERT_ITERATION;
+    AEBERT_STAGE(stage);
+    if (!out.write_nb(i)) ++lost;
+  }
+}
+
+// Takes what has come, until it has seen the last element or as many iterations as given.
+void try_sink(int iterations, Stream& in) {
+  AEBERT_LOOP(try_sink.Elements)
+  for (int i = 0; i < iterations; ++i) {
+    AEBERT_ITERATION;
+    int value;
+    in.read_nb(value);
+  }
+}
+
+// Insists without waiting.
+void insist(Stream& out) {
+  AEBERT_LOOP(insist.Tries)
+  for (int sent = 0; sent < 5;) {
+    AEBERT_ITERATION;
+    if (out.write_nb(sent)) ++sent;
+  }
+}
+
+void read_behind_write(Stream& in, Stream& out) {
+  AEBERT_LOOP(read_behind_write.Elements)
+  for (int i = 0; i < 3; ++i) {
+    AEBERT_ITERATION;
+    out.write_nb(i);
+    in.read();
   }
 }
 
@@ -172,6 +213,33 @@ void run_chain(int count, int depth) {
   Stream fifo("fifo", size_t(depth));
   AEBERT_PROCESS(source, count, fifo);
   AEBERT_PROCESS(sink, count, fifo);
+  AEBERT_RUN;
+}
+
+int run_dropping(int count, int stage, int depth, int iterations) {
+  AEBERT_REGION;
+  Stream fifo("fifo", size_t(depth));
+  AEBERT_PROCESS(try_sink, iterations, fifo);
+  AEBERT_PROCESS(dropping_source, count, stage, fifo);
+  AEBERT_RUN;
+  return lost;
+}
+
+void run_insist() {
+  AEBERT_REGION;
+  Stream fifo("fifo", 2);
+  AEBERT_PROCESS(insist, fifo);
+  AEBERT_PROCESS(sink, 2, fifo);
+  AEBERT_RUN;
+}
+
+void run_read_behind_write() {
+  AEBERT_REGION;
+  Stream in("in", 2);
+  Stream out("out", 2);
+  AEBERT_PROCESS(source, 3, in);
+  AEBERT_PROCESS(read_behind_write, in, out);
+  AEBERT_PROCESS(sink, 3, out);
   AEBERT_RUN;
 }
 

@@ -7,21 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
-from aebert.search.executor import Specs
-from aebert.search.measurer import Finalist, Measurement
-from aebert.search.samplers import SamplerName
-from aebert.search.search import SearchSettings
-from aebert.search.space import Goal
-from aebert.search_model import CalibrationRows, SearchPlan, Workers, search
+from aebert.cost_model.measurer import Finalist, MeasuredCandidate
+from aebert.models.text import Text
+from aebert.search.run.rounds import SearchSettings
+from aebert.search.sampling.samplers import SamplerName
+from aebert.search.space.search_space import Goal
+from aebert.search.step import ScoringRows, SearchPlan, Workers, search
+from aebert.search.workers.executor import Specs
 from tests.support.tiny_search import HereExecutor, LinearCosts, tiny_texts
 
 
 class SlowDevice:
     """Takes a tenth longer than `LinearCosts` says, give or take what the candidate's size decides."""
 
-    def measure(self, finalists: Sequence[Finalist]) -> list[Measurement]:
+    def measure(self, finalists: Sequence[Finalist]) -> list[MeasuredCandidate]:
         return [
-            Measurement(
+            MeasuredCandidate(
                 finalist.candidate,
                 1.1e-6 * sum(finalist.candidate.kept) * (1 + 1e-3 * (sum(finalist.candidate.kept) % 7)),
                 "emulated",
@@ -38,8 +39,15 @@ def _here(specs: Specs, workers: Workers) -> Iterator[HereExecutor]:
     yield HereExecutor(specs)
 
 
-def write_tiny_run(model: Path, directory: Path, *, sampler: SamplerName = "surrogate", measured: bool = True) -> Path:
-    """24 candidates with a free ratio, scored by fidelity in one worker."""
+def write_tiny_run(
+    model: Path,
+    directory: Path,
+    *,
+    sampler: SamplerName = "surrogate",
+    measured: bool = True,
+    texts: Sequence[Text] | None = None,
+) -> Path:
+    """24 candidates with a free ratio, scored by fidelity (on ``texts``) in one worker."""
     plan = SearchPlan(
         Goal(0.3, 0.7),
         ("vector:2x1",),
@@ -47,11 +55,11 @@ def write_tiny_run(model: Path, directory: Path, *, sampler: SamplerName = "surr
         sampler=sampler,
         settings=SearchSettings(candidates=24, batch=8, seed=1),
     )
-    with patch("aebert.search_model._executor", _here):
+    with patch("aebert.search.step._executor", _here):
         search(
             model,
             directory,
-            CalibrationRows(tiny_texts()),
+            ScoringRows(tiny_texts() if texts is None else texts),
             plan,
             costs=LinearCosts(),
             measurer=SlowDevice() if measured else None,

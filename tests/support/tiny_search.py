@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from aebert.cost_model.measurer import MeasuredCandidate
+from aebert.cost_model.protocols import LatencyPrediction
 from aebert.models import load_encoder
-from aebert.models.host import load_host_model
-from aebert.pruning.patterns import Pattern, parse_pattern
-from aebert.search.candidates import Granularity, IntArray
-from aebert.search.executor import Job, JobResult, Specs, Workbench
-from aebert.search.latency import LatencyPrediction
-from aebert.search.measurer import Measurement
-from aebert.search.scorer import ScorerSettings, prepare_scorer
-from aebert.search.space import Goal, SearchSpace, make_space
+from aebert.models.host_model import load_host_model
+from aebert.pruning.zero_patterns import Pattern, parse_pattern
+from aebert.search.scoring.scorer import ScorerSettings, prepare_scorer
+from aebert.search.space.grid import Granularity, IntArray
+from aebert.search.space.search_space import Goal, SearchSpace, make_space
+from aebert.search.workers.executor import Job, JobResult, Specs, Workbench
 
 WORDS = ("a", "the", "cat", "dog", "sat", "ran", "on", "to", "mat")
 
@@ -89,6 +89,29 @@ class LinearCosts:
         mean = self.factor * kept.sum(axis=1) * 1e-6
         return LatencyPrediction(mean, 0.9 * mean, 1.1 * mean, "predicted, a nanosecond for each unit")
 
-    def recalibrated(self, measurements: Sequence[Measurement]) -> LinearCosts:
+    def refitted(self, measurements: Sequence[MeasuredCandidate]) -> LinearCosts:
         ratios = [each.latency_ms / (sum(each.candidate.kept) * 1e-6) for each in measurements]
         return replace(self, factor=float(np.mean(ratios)))
+
+
+@dataclass(frozen=True)
+class Work:
+    """Jobs for workers, and what they give where nothing is in between."""
+
+    specs: Specs
+    jobs: list[Job]
+    results: list[JobResult]
+
+
+def tiny_work(model: Path, folder: Path, *, jobs: int, each: int, races: bool) -> Work:
+    """``jobs`` jobs of ``each`` candidates; with ``races`` every other one keeps its best alone."""
+    space = tiny_space(model)
+    specs = tiny_specs(model, space, folder)
+    (own,) = space.patterns.values()
+    count = jobs * each
+    drawn = np.random.default_rng(0).uniform(0, 1, (count, own.grid.genes))
+    candidates = own.grid.candidates(own.meet(drawn, np.full(count, 0.5)))
+    work = [
+        Job(n, tuple(candidates[each * n : each * (n + 1)]), keep=1 if races and n % 2 else None) for n in range(jobs)
+    ]
+    return Work(specs, work, list(HereExecutor(specs).run(work)))

@@ -5,23 +5,35 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import ModuleType
+from typing import Protocol
 
 import click
 import pytest
 
 from aebert.cli.main import COMMANDS, LazyCommand
 
-Install = Callable[[Callable[[], None]], None]
-Failing = Callable[[BaseException], None]
+
+class Install(Protocol):
+    """Makes a command ``try`` of a body, which takes flags of these names and is not told them."""
+
+    def __call__(self, body: Callable[[], None], *flags: str) -> None: ...
+
+
+class Failing(Protocol):
+    """Lets the command ``try``, with flags of these names, raise an error."""
+
+    def __call__(self, error: BaseException, *flags: str) -> None: ...
 
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put a command ``try`` with the given body into the table."""
 
-    def put(body: Callable[[], None]) -> None:
+    def put(body: Callable[[], None], *flags: str) -> None:
         module = ModuleType("try_command")
-        vars(module)["command"] = click.command()(body)
+        command = click.command()(body)
+        command.params += [click.Option([flag], is_flag=True, expose_value=False) for flag in flags]
+        vars(module)["command"] = command
         monkeypatch.setitem(sys.modules, "try_command", module)
         table = {**COMMANDS, "try": LazyCommand("try_command", "Tries.")}
         monkeypatch.setattr("aebert.cli.main.COMMANDS", table)
@@ -33,10 +45,10 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
 def failing(install: Install) -> Failing:
     """Let the command ``try`` raise the given error."""
 
-    def put(error: BaseException) -> None:
+    def put(error: BaseException, *flags: str) -> None:
         def body() -> None:
             raise error
 
-        install(body)
+        install(body, *flags)
 
     return put

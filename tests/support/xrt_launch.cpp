@@ -1,5 +1,5 @@
-// Reads an xclbin with XRT's own library and launches its kernel on XRT's no-op device, as host.xrt_board does through
-// pyxrt: one line per fact, for a test to compare.
+// Reads an xclbin with XRT's own library and launches its kernel on XRT's no-op device, as host.boards.xrt_board does
+// through pyxrt: one line per fact, for a test to compare.
 #include <iostream>
 #include <string>
 #include <vector>

@@ -1,0 +1,175 @@
+"""Does a design fit a board? If not: which resource overflows, by how much, and what helps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from aebert.design.board import Board, Resources
+from aebert.design.buffers import BoundBuffers, bind_many
+from aebert.design.hardware_config import HardwareConfig
+from aebert.design.kernel_resources import KernelResources, count_resources
+from aebert.design.operator_resources import ResourceCount
+from aebert.design.size_arrays import Floats, Sizes
+from aebert.support.errors import AebertError
+
+RESOURCES = tuple(field.name for field in fields(Resources))
+TITLES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "URAM"}
+
+# The share of what a board offers that a design may take: the guidelines of Vivado's report_failfast (UG949, UG1399
+# "Fail Fast"), beyond which timing closure becomes doubtful. Vivado states them for multi-die devices and lets
+# single-die ones exceed them. Its 50 % for flip-flops is loosened to the LUTs' 70 %: every LUT has two.
+CEILINGS = {"lut": 0.70, "ff": 0.70, "dsp": 0.80, "bram36": 0.80, "uram": 0.80}
+# Assumption, for a device of one die.
+SINGLE_DIE_CEILINGS = {"lut": 0.85, "ff": 0.85, "dsp": 0.95, "bram36": 0.95, "uram": 0.95}
+
+# Assumption; the one figure at hand: v++ scaled a kernel from 200 to 154 MHz when 70 % of a U280's block RAM was in use
+# (Vitis 2022.1, HeteroCL BERT layer).
+CROWDED_CLOCK = 0.77
+
+_REMEDIES = {
+    "lut": "fewer tokens or fewer lanes",
+    "ff": "fewer tokens or fewer lanes",
+    "dsp": "fewer tokens or fewer lanes",
+    "bram36": "a shorter maximum length or fewer token groups",
+    "uram": "a shorter maximum length or fewer token groups",
+}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """``compute_units`` copies of a kernel on a board: each may take at most ``limit`` (ceilings applied).
+
+    ``slrs`` is the number of dies that the widest copy spans.
+    """
+
+    compute_units: int
+    slrs: int
+    limit: Resources
+
+
+def ceilings(board: Board) -> dict[str, float]:
+    """The share of each resource that a design on this board may take."""
+    return CEILINGS if len(board.slrs) > 1 else SINGLE_DIE_CEILINGS
+
+
+def placements(board: Board, compute_units: int) -> tuple[Placement, ...]:
+    """The ways to place equal copies: several on each die, or each on a run of neighbouring dies.
+
+    Equal copies must fit the smallest place, so ``limit`` is the minimum over the places, resource by resource.
+    """
+    dies = [slr.available for slr in board.slrs]
+    if compute_units > len(dies):
+        per_die = -(-compute_units // len(dies))
+        return (Placement(compute_units, 1, _limit(board, dies, per_die)),)
+    found = []
+    for span in range(1, len(dies) // compute_units + 1):
+        runs = [sum(dies[first : first + span], Resources(0, 0, 0, 0, 0)) for first in range(len(dies) - span + 1)]
+        best = _best_disjoint(runs, span, compute_units)
+        found.append(Placement(compute_units, span, _limit(board, best, 1)))
+    return tuple(found)
+
+
+def _best_disjoint(runs: list[Resources], span: int, count: int) -> list[Resources]:
+    """``count`` runs of neighbouring dies that do not overlap, those with the most LUTs in the smallest."""
+    choices: list[list[int]] = [[]]
+    for _ in range(count):
+        choices = [[*chosen, i] for chosen in choices for i in range(chosen[-1] + span if chosen else 0, len(runs))]
+    best = max(choices, key=lambda chosen: min(runs[i].lut for i in chosen))
+    return [runs[i] for i in best]
+
+
+def _limit(board: Board, places: list[Resources], copies_per_place: int) -> Resources:
+    share = ceilings(board)
+    return Resources(
+        *(int(share[name] * min(getattr(place, name) for place in places)) // copies_per_place for name in RESOURCES)
+    )
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one compute unit of each design takes in a placement [designs]."""
+
+    placement: Placement
+    buffers: BoundBuffers
+    resources: KernelResources
+
+    @property
+    def shares(self) -> Floats:
+        """Used / limit, [resources, designs]; inf where the board has none of what is used."""
+        return _shares(self.resources.total, self.placement.limit)
+
+    @property
+    def fits(self) -> npt.NDArray[np.bool_]:
+        result: npt.NDArray[np.bool_] = (self.shares <= 1).all(axis=0)
+        return result
+
+
+def _shares(used: ResourceCount, limit: Resources) -> Floats:
+    counts = np.array(np.broadcast_arrays(*(getattr(used, name) for name in RESOURCES)))
+    limits = np.array([getattr(limit, name) for name in RESOURCES], np.float64)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(counts > 0, counts / limits, 0.0)
+
+
+def usage(sizes: Sizes, placement: Placement) -> Usage:
+    """Counts each design with its buffers bound to what the placement leaves."""
+    limit = placement.limit
+    count = np.ones(len(sizes.tokens))
+    bound = bind_many(sizes, luts=limit.lut * count, bram36=limit.bram36 * count, uram=limit.uram * count)
+    return Usage(placement, bound, count_resources(sizes, bound))
+
+
+def check_fit(config: HardwareConfig, board: Board, compute_units: int = 1) -> Usage:
+    """The usage in the first placement that holds the design, preferring those that span fewer dies.
+
+    Raises AebertError naming the resource that overflows most, by how much, and a remedy.
+    """
+    if compute_units < 1:
+        raise AebertError(f"compute units = {compute_units}: must be at least 1")
+    if config.dsp != board.dsp:
+        raise AebertError(f"hardware config: dsp = {config.dsp!r}, but board {board.name} has {board.dsp}")
+    usages = [usage(Sizes.of(config), placement) for placement in placements(board, compute_units)]
+    for found in usages:
+        if found.fits.all():
+            return found
+    raise AebertError(_overflow(usages[-1], board))
+
+
+def _overflow(found: Usage, board: Board) -> str:
+    name = RESOURCES[int(np.argmax(found.shares[:, 0]))]
+    used = int(np.ceil(np.max(getattr(found.resources.total, name))))
+    limit = getattr(found.placement.limit, name)
+    copies = found.placement.compute_units
+    per_unit = f" per compute unit ({copies} of them)" if copies > 1 else ""
+    return (
+        f"board {board.name}: the design needs {used} {TITLES[name]}, {used - limit} more than the {limit} it may use"
+        f"{per_unit} ({ceilings(board)[name]:.0%} of what is available); choose {_REMEDIES[name]}"
+        f"{' or fewer compute units' if copies > 1 else ''}"
+    )
+
+
+def achievable_clock_mhz(board: Board, used: Usage) -> Floats:
+    """The clock that each design is assumed to reach [designs]; 0 where it does not fit.
+
+    Assumption: the board's clock while every resource stays within report_failfast's guidelines, then falling linearly
+    to `CROWDED_CLOCK` of it at a share of 0.95. What crossing between dies costs is not in it.
+    """
+    dies = used.placement.limit
+    share = ceilings(board)
+    worst = np.zeros(used.shares.shape[1])
+    for row, name in enumerate(RESOURCES):
+        of_available = used.shares[row] * share[name] if getattr(dies, name) else used.shares[row]
+        worst = np.maximum(worst, (of_available - CEILINGS[name]) / (0.95 - CEILINGS[name]))
+    factor = 1.0 - (1.0 - CROWDED_CLOCK) * np.clip(worst, 0.0, 1.0)
+    return np.where(used.fits, board.clock_mhz * factor, 0.0)
+
+
+def expected_clock_mhz(config: HardwareConfig, board: Board, compute_units: int = 1) -> float:
+    """The board's clock, or less where the design crowds it (`achievable_clock_mhz`), in whole MHz.
+
+    Raises AebertError when the design does not fit.
+    """
+    return float(np.floor(achievable_clock_mhz(board, check_fit(config, board, compute_units))[0]))

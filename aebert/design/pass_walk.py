@@ -1,0 +1,375 @@
+"""Walks the passes of a launch and keeps the clock: when each process is free, and when operands have arrived."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from aebert.design.bandwidth import MemoryRates
+from aebert.design.hardware_config import BURST_BYTES, OUTSTANDING_BURSTS, PROBABILITY_SLOTS
+from aebert.design.kernel_records import PARAMETER_BYTES, PASS_BYTES
+from aebert.design.kernel_streams import PASS_DEPTH, stream_depths
+from aebert.design.launch_clock import Clock, CycleCount, Done, PassTime, ScoredHead
+from aebert.design.pipeline_latencies import Latencies
+from aebert.design.size_arrays import Floats, Sizes
+from aebert.design.workload import Workload
+from aebert.models.encoder import MATRIX_NAMES, MatrixName
+
+SIMULATED_HEADS = PROBABILITY_SLOTS + 2  # with `extrapolate`, the following heads repeat the last of these
+_PROJECTIONS: tuple[MatrixName, ...] = ("query", "key", "value")
+
+
+def _ceil_divide(value: Floats | float, divisor: Floats) -> Floats:
+    result: Floats = np.ceil(value / divisor)
+    return result
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """What follows from the number of token groups that a pass is about.
+
+    ``pace`` and ``more_pace``: rows of results cost an engine step so many times, at least or besides the steps, where
+    the credits' round trip is the limit. ``parameter_room``: cycles of parameters behind what the sums FIFO holds.
+    ``last_results``: from the engine's last step until the requantiser has taken the last result.
+    """
+
+    count: Floats
+    pace: Floats
+    more_pace: Floats
+    parameter_room: Floats
+    last_results: Floats
+
+
+class Walk:
+    """Walks the passes in program order (aebert.design.program) and keeps the clock."""
+
+    def __init__(
+        self,
+        sizes: Sizes,
+        workload: Workload,
+        memory: MemoryRates | None,
+        latencies: Latencies,
+        extrapolate: bool,
+    ) -> None:
+        rates = MemoryRates.full(len(sizes.tokens)) if memory is None else memory
+        self._shape = workload.shape
+        self._lengths = workload.lengths
+        self._latencies = latencies
+        self._extrapolate = extrapolate
+        self._weight_cycles, self._index_cycles = rates.cycles_per_tile(sizes)
+        self._cycles_per_channel = rates.cycles_per_channel(sizes)
+        self._header_counts: Floats = sizes.header_counts.astype(np.float64)
+        # The tiles' indices that share a word with a header's worth of counts, and on average half a word left empty.
+        self._header_tiles: Floats = 1.5 * sizes.word_bytes / (sizes.in_lanes * sizes.index_bytes)
+        self._tokens = sizes.tokens.astype(np.float64)
+        self._out_lanes = sizes.out_lanes.astype(np.float64)
+        self._in_lanes = sizes.in_lanes.astype(np.float64)
+        self._word_bytes = sizes.word_bytes.astype(np.float64)
+        # Cycles for which a row of tokens occupies a unit behind the engine.
+        self._slices = sizes.row_slices.astype(np.float64)
+        self._tile_fifo = sizes.tile_fifo.astype(np.float64)
+        # How many scores the softmax holds, and how many results the engine can be ahead of the requantiser.
+        depths = stream_depths(sizes)
+        self._held_scores: Floats = depths["held"].astype(np.float64)
+        self._row_group_fifo: Floats = depths["row_group"].astype(np.float64)
+        self._vector_fifo: Floats = depths["vector"].astype(np.float64)
+        self._parameter_fifo = sizes.parameter_fifo.astype(np.float64)
+        self._sums_fifo = sizes.sums_fifo.astype(np.float64)
+        self._sums_room: Floats = sizes.sums_fifo * self._out_lanes
+        self._engine_depth: Floats = latencies.engine + sizes.chain - 1.0 + np.log2(sizes.in_lanes / sizes.chain)
+        self._drain = latencies.requantise + latencies.pass_control
+        # Cycles between two results when every iteration has one: as many are under way as the FIFO holds.
+        turn = self._slices * (self._out_lanes - 1.0) + 1.0  # of the requantiser, until it takes a row group's last row
+        self._pace = np.maximum(1.0, (self._engine_depth + latencies.credit + turn) / self._sums_fifo)
+        # Cycles of the memory for one vector of tokens, in or out; the unit at its other end may be slower.
+        self._vector_cycles = np.maximum(
+            _ceil_divide(2.0 * self._tokens, self._word_bytes) / rates.vectors, self._slices
+        )
+        self._of_length = {length: self._groups_of(_ceil_divide(length, self._tokens)) for length in self._lengths}
+        self._all = self._groups_of(np.sum([self._of_length[length].count for length in self._lengths], axis=0))
+        self._ahead_of_memory(sizes)
+        self._before_the_first_words(rates)
+        zero = np.zeros(len(sizes.tokens))
+        self.clock = Clock(*([zero] * len(fields(Clock))))
+        # When the process that is furthest behind, the reciprocals, took each of the last passes: it holds up the
+        # program, which reaches all processes at once.
+        self._taken = deque([zero] * PASS_DEPTH, maxlen=PASS_DEPTH)
+        self._attended: list[Done] = []  # passes of this layer's attention
+        self._exponentials = zero  # when those of the last head with a context were done
+        self.passes: list[PassTime] | None = None  # what `time_passes` asks for
+        self._layer = -1
+        self._told, self._told_lanes = zero, zero
+
+    def _groups_of(self, count: Floats) -> _Groups:
+        held = count <= self._sums_fifo
+        return _Groups(
+            count,
+            np.where(held, self._pace, 0.0),
+            np.where(held, 0.0, self._pace - 1.0),
+            self._sums_room * np.maximum(self._cycles_per_channel / count, 1.0),
+            self._engine_depth + (self._slices * self._out_lanes - 1.0) * count + 1.0,
+        )
+
+    def _ahead_of_memory(self, sizes: Sizes) -> None:
+        """What memory sends ahead: to the FIFO, and to the port's buffer but for the burst being taken (half of it, on
+        average). A memory that has filled both goes on when that burst has been taken, a latency later."""
+        burst = BURST_BYTES / np.maximum(sizes.tile_bytes, sizes.in_lanes * sizes.index_bytes)
+        self._tiles_ahead: Floats = sizes.tile_fifo + (OUTSTANDING_BURSTS - 0.5) * burst
+        ahead = self._tiles_ahead * np.maximum(self._weight_cycles, self._index_cycles)
+        waits = burst / 2.0 * self._all.count + self._latencies.memory
+        self._cycles_ahead: Floats = np.maximum(ahead - waits, 0.0)
+
+    def _before_the_first_words(self, rates: MemoryRates) -> None:
+        """A read loop's first results leave it when its next words have come, since a pipeline that waits for a word
+        waits as a whole. A word of parameters then brings several channels at once."""
+        latencies, per_word = self._latencies, self._word_bytes / PARAMETER_BYTES
+        words = PASS_BYTES / self._word_bytes
+        behind = np.where(words == 1.0, 2.0, 1.0)  # passes, in a pipeline of three stages
+        self._program_start: Floats = 2 * latencies.memory + words + behind * (words / rates.program - words)
+        self._parameter_start: Floats = (
+            latencies.memory + latencies.parameters + per_word * (2.0 - self._cycles_per_channel)
+        )
+
+    def _tell(self, name: str, until: Floats, vectors: Floats) -> None:
+        """All cycles not yet told of, up to ``until``, went to this pass."""
+        if self.passes is None:
+            return
+        lanes = self.clock.lane_cycles
+        self.passes.append(PassTime(name, self._layer, until - self._told, lanes - self._told_lanes, vectors))
+        self._told, self._told_lanes = until, lanes
+
+    def load(self) -> None:
+        # What a process computes from its pass follows when the pass has come.
+        start = self._program_start + self._latencies.pass_control - 1.0
+        loaded: Floats = start + self._vectors * self._vector_cycles + self._latencies.normalise
+        # LayerNorm's own parameters for the first operands are the first to be read.
+        parameters = start - self._latencies.memory + self._parameter_start
+        parameters = parameters + self._shape.hidden * self._cycles_per_channel
+        loaded = np.maximum(loaded, parameters + self._latencies.normalise)
+        self._advance(layer_norm=loaded, parameters=parameters)
+        self._tell("load", loaded, self._vectors)
+
+    def finish(self) -> CycleCount:
+        """The last LayerNorm's vectors are stored; the engine's last pass takes in the write-backs meanwhile."""
+        stored = (self._vector_cycles - self._slices) * self._vectors + self._latencies.memory
+        end = np.maximum(self.clock.layer_norm, self.clock.requantise) + stored
+        self._layer = -1
+        self._tell("store", end, self._vectors)
+        return CycleCount(end, self.clock.lane_cycles)
+
+    @property
+    def _vectors(self) -> Floats:
+        """Channels x token groups of the residual stream."""
+        return self._shape.hidden * self._all.count
+
+    def _advance(self, **times: Floats) -> None:
+        self.clock = replace(self.clock, **times)
+
+    def layer(self, tiles: Floats) -> None:
+        """``tiles`` [matrices, designs]."""
+        self._layer += 1
+        of = dict(zip(MATRIX_NAMES, tiles, strict=True))
+        hidden, ffn = self._shape.hidden, self._shape.ffn
+        control = self._latencies.pass_control  # of the process that wrote back: nobody else waits for it
+        normalised = self.clock.layer_norm - control
+        keys_projected, projected = [self._from_memory(name, of[name], hidden, normalised) for name in _PROJECTIONS][1:]
+        self._attention(keys_projected, projected)
+        self._residual("attention_output", of["attention_output"])
+        self._from_memory("ffn_in", of["ffn_in"], ffn, self.clock.layer_norm - control)
+        self._residual("ffn_out", of["ffn_out"])
+
+    def _from_memory(
+        self, name: MatrixName, tiles: Floats, outputs: int, ready: Floats, *, held_back: Floats | None = None
+    ) -> Floats:
+        """A pass over a weight matrix. The reader runs ahead of the engine by what the FIFO of tiles holds, and the
+        tile counts of the row groups, which come out of their headers one by one, by what theirs holds."""
+        groups = self._all.count
+        start = np.maximum(self.clock.engine, ready)
+        row_groups = outputs / self._out_lanes
+        headers = _ceil_divide(row_groups, self._header_counts)
+        words: Floats = tiles + headers * self._header_tiles
+        # As fast as they can, but no further ahead of the engine than the words fit that it has not taken yet.
+        read = np.maximum(self.clock.reader + words, start + words * np.maximum(1.0 - self._tile_fifo / tiles, 0.0))
+        delivered = np.maximum(self.clock.memory, start - self._cycles_ahead)
+        delivered = delivered + np.maximum(tiles * self._weight_cycles, words * self._index_cycles)
+        last_group = tiles / row_groups * groups
+        counting = row_groups + headers * self._latencies.header + self._latencies.listing
+        counted = np.maximum(
+            np.maximum(self.clock.counts, self.clock.reader) + counting,
+            start + counting * np.maximum(1.0 - self._row_group_fifo / row_groups, 0.0),
+        )
+        fetched = np.maximum(np.maximum(read, delivered), counted + last_group)
+        done = self._matmul(
+            tiles * groups,
+            outputs * groups,
+            self._all,
+            ready,
+            channels=outputs,
+            fetched=fetched,
+            held_back=-np.inf if held_back is None else held_back,
+            writes_back=held_back is None,
+        )
+        engine = self.clock.engine
+        self._advance(
+            reader=np.maximum(read, engine - self._tile_fifo * groups),
+            memory=np.maximum(delivered, engine - self._tiles_ahead * groups),
+            counts=np.maximum(counted, engine - self._row_group_fifo * last_group),
+        )
+        self._tell(name, self.clock.engine, outputs * groups)
+        return done.last
+
+    def _matmul(
+        self,
+        steps: Floats,
+        vectors: Floats,
+        groups: _Groups,
+        ready: Floats,
+        *,
+        channels: float = 0.0,
+        fetched: Floats | float = -np.inf,
+        drain_from: Floats | float = 0.0,
+        held_back: Floats | float = -np.inf,
+        writes_back: bool = False,
+    ) -> Done:
+        """One pass through engine and requantiser.
+
+        ``steps`` engine iterations, the last not before its tile is ``fetched``, yield ``vectors`` results, of which
+        the requantiser takes a slice per cycle, not before ``drain_from`` and no sooner done than ``held_back`` (who
+        takes its results is that late) or the parameters of its ``channels`` are there.
+        """
+        clock, latencies, room = self.clock, self._latencies, self._sums_room
+        rows, cycles = vectors / self._out_lanes, latencies.engine_interval * steps
+        row_steps = cycles / rows * groups.count  # of a row group
+        taken_steps = np.maximum(cycles + rows * groups.more_pace, rows * groups.pace)
+        told = self._taken[0] + latencies.dispatch
+        self._taken.append(clock.quotients)
+        ahead = np.maximum(clock.engine + latencies.gate, told + latencies.sequence)
+        start = np.maximum(ahead, ready + latencies.settle) + 1.0
+        free = np.maximum(clock.requantise, drain_from)
+        drain = np.maximum(free, start + (row_steps - groups.count + 1.0) + self._engine_depth)
+        known = np.maximum(clock.parameters, told) + latencies.pass_control
+        if channels:
+            known = known + self._parameter_start + channels * self._cycles_per_channel
+        drained_cycles = vectors * self._slices
+        taken = np.maximum(drain + drained_cycles, held_back)
+        # The last result needs room: this pass's own must have left, or the one before's. Until the requantiser begins,
+        # the engine can do no more than what fills the room.
+        waits = free + taken_steps * (1.0 - room / vectors) - (row_steps - groups.count)
+        room_from = np.where(
+            vectors > room,
+            np.maximum(np.maximum(taken - room * self._slices, known - groups.parameter_room), waits),
+            clock.requantise - self._drain + (vectors - room) * self._slices,
+        )
+        end = np.maximum(np.maximum(start + taken_steps, fetched), room_from)
+        taken = np.maximum(np.maximum(taken, drain + drained_cycles), known)
+        done = np.maximum(taken, end + groups.last_results)
+        drained = done + latencies.requantise
+        if channels:
+            # The last parameters of the pass wait in their FIFO, or all of them behind the last of the pass before.
+            tail = (done - drain) * self._parameter_fifo / channels
+            held = np.where(channels > self._parameter_fifo, done - tail, clock.parameters_taken)
+            self._advance(parameters=np.maximum(known, held), parameters_taken=done)
+        else:
+            self._advance(parameters=known)
+        self._advance(
+            engine=end,
+            requantise=drained + latencies.pass_control,
+            parameters_read=known,
+            lane_cycles=clock.lane_cycles + steps,
+        )
+        return Done(end, drain + latencies.requantise, drained, vectors, writes_back)
+
+    def _attention(self, keys_projected: Floats, projected: Floats) -> None:
+        """Scores run ahead of the context, as far as there are slots for probabilities."""
+        turns = [length for length in self._lengths for _ in range(self._shape.heads)]
+        walked = min(SIMULATED_HEADS, len(turns)) if self._extrapolate and len(set(turns)) == 1 else len(turns)
+        waiting: list[ScoredHead] = []
+        marks = [self.clock]
+        for length in turns[:walked]:
+            waiting.append(self._scores(length, keys_projected))
+            if len(waiting) == PROBABILITY_SLOTS:
+                self._context(waiting, projected)
+            marks.append(self.clock)
+        if more := len(turns) - walked:
+            # From here on every head takes as long as the one before.
+            longer: Floats = more * (marks[-1].exponentials - marks[-2].exponentials)
+            self.clock = self.clock.repeat(marks[-2], more)
+            waiting = [head.later(longer) for head in waiting]
+            self._exponentials = self._exponentials + longer
+            self._attended = [each.later(longer) for each in self._attended]
+        while waiting:
+            self._context(waiting, projected)
+        self._attended.clear()
+
+    def _scores(self, length: int, projected: Floats) -> ScoredHead:
+        latencies, groups = self._latencies, self._of_length[length]
+        key_groups = _ceil_divide(length, self._out_lanes)
+        vectors = key_groups * self._out_lanes * groups.count
+        steps = key_groups * (self._shape.head_size / self._in_lanes) * groups.count
+        # The scores of this head wait in a FIFO that those of the one before may still fill.
+        held_back = self.clock.exponentials - (self._held_scores - vectors * self._slices)
+        scored = self._matmul(steps, vectors, groups, projected, held_back=held_back)
+        self._attended.append(scored)
+        self._tell("scores", self.clock.engine, vectors)
+        first = np.maximum(scored.last + latencies.row_maximum, self.clock.exponentials)
+        written = self._in_lanes * _ceil_divide(length, self._in_lanes) * groups.count
+        probabilities = first + written * self._slices + latencies.exponentials
+        quotients: Floats = np.maximum(probabilities, self.clock.quotients) + groups.count * self._tokens
+        divided = quotients + latencies.quotients
+        self._advance(exponentials=probabilities + latencies.pass_control, quotients=divided + latencies.pass_control)
+        return ScoredHead(length, first, probabilities, divided, written, len(self._attended))
+
+    def _context(self, waiting: list[ScoredHead], projected: Floats) -> None:
+        """Of the first head that is ``waiting``."""
+        head = self._hold_up(waiting.pop(0), len(waiting))
+        size, groups = self._shape.head_size, self._of_length[head.length]
+        steps = size / self._out_lanes * _ceil_divide(head.length, self._in_lanes) * groups.count
+        ready = np.maximum(head.probabilities, projected)
+        vectors = size * groups.count
+        done = self._matmul(steps, vectors, groups, ready, channels=size, drain_from=head.quotients, writes_back=True)
+        self._attended.append(done)
+        self._tell("context", self.clock.engine, vectors)
+
+    def _hold_up(self, head: ScoredHead, following: int) -> ScoredHead:
+        """The head's exponentials follow those of the head before, make way for the write-backs of contexts.
+        ``following`` heads wait behind it."""
+        latencies = self._latencies
+        behind = np.maximum(self._exponentials - head.first, 0.0)
+        first, until = head.first + behind, head.probabilities + behind
+        begins = first + latencies.exponentials
+        for done in self._attended[head.passes :]:
+            if done.writes_back:
+                beside = np.maximum(done.first, begins)
+                share = np.minimum(done.vectors / np.maximum(done.last - done.first, 1.0), 1.0 - 1e-3)
+                most = np.minimum(done.vectors, np.maximum(done.last - beside, 0.0) * share)
+                until = until + np.clip((until - beside) * (share / (1.0 - share)), 0.0, most)
+        divided = until + self._of_length[head.length].count * self._tokens + latencies.quotients
+        self._exponentials = until + latencies.pass_control
+        round_trip = latencies.exponentials + latencies.pass_control
+        last = self._exponentials + following * (head.vectors * self._slices + round_trip)
+        self._advance(exponentials=np.maximum(self.clock.exponentials, last))
+        return replace(head, probabilities=until, quotients=np.maximum(head.quotients, divided))
+
+    def _residual(self, name: MatrixName, tiles: Floats) -> None:
+        latencies, free = self._latencies, self.clock.layer_norm
+        vectors, hidden = self._vectors, self._shape.hidden
+        swept = vectors * self._slices
+        held_back = free + swept - self._vector_fifo
+        drained = self._from_memory(
+            name, tiles, hidden, self.clock.requantise - latencies.pass_control, held_back=held_back
+        )
+        added = np.maximum(drained, free + swept) + latencies.add
+        scaled = added + self._all.count * self._tokens + latencies.scales
+        # Gains and offsets follow the parameters of the matmul; those that find no room wait for the normalisation.
+        read = np.maximum(
+            self.clock.parameters_read + hidden * self._cycles_per_channel, self.clock.parameters + hidden
+        )
+        normalised = np.maximum(scaled + swept, read + latencies.parameters)
+        held = normalised - self._parameter_fifo * self._all.count * self._slices
+        self._advance(
+            layer_norm=normalised + latencies.normalise + latencies.pass_control,
+            parameters=np.where(hidden > self._parameter_fifo, np.maximum(read, held), read),
+        )
+        self._tell("layer_norm", self.clock.layer_norm, vectors)

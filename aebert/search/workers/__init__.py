@@ -1,0 +1,1 @@
+"""Where candidates are evaluated: processes of this machine, or a Dask cluster."""

@@ -1,0 +1,103 @@
+"""Does the default design of every board meet its clock? Schedules each kernel as Vitis HLS would.
+
+    python -m benchmarks.board_schedules [BOARD ...]
+
+BERT-base, pattern vector:4x1, the sizes and the clock that ``aebert generate`` chooses. Prints, for every board, the
+loops that miss their II or the clock, and the loop that leaves least of it. Exit code 1 when a loop misses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from aebert.design.board import Board, board_names, load_board
+from aebert.design.board_fit import expected_clock_mhz
+from aebert.design.default_sizes import default_config
+from aebert.design.design import Design
+from aebert.explore.shapes import NAMED_SHAPES
+from benchmarks.machine import machine_line
+from codegen.render import kernel_files
+from codegen.schedule.frontend.kernel import kernel_graphs
+from codegen.schedule.graph import DesignContext
+from codegen.schedule.lanes import merge_lanes
+from codegen.schedule.operator_model import fitted_model
+from codegen.schedule.result import LoopSchedule
+from codegen.schedule.scheduler import schedule_loop
+
+VECTOR_LANES = 4
+
+
+@dataclass(frozen=True)
+class BoardSchedule:
+    """The pipelined loops of a board's default kernel at its clock; ``loops``: process and label -> schedule."""
+
+    design: Design
+    loops: dict[str, LoopSchedule]
+    seconds: float
+
+    @property
+    def misses(self) -> dict[str, LoopSchedule]:
+        return {name: loop for name, loop in self.loops.items() if loop.misses_target or loop.misses_clock}
+
+    @property
+    def tightest(self) -> str:
+        return max(self.loops, key=lambda name: self.loops[name].clock_ns)
+
+
+def default_design(board: Board) -> Design:
+    config = default_config(board, NAMED_SHAPES["bert-base"], vector_lanes=VECTOR_LANES)
+    return Design(config, board, expected_clock_mhz(config, board))
+
+
+def schedule_design(design: Design) -> BoardSchedule:
+    start = time.perf_counter()
+    context = DesignContext(clock_period_ns=1000 / design.clock_mhz, part=design.board.part)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in kernel_files(design.config, design.buffers).items():
+            path = Path(folder) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        graphs = kernel_graphs(Path(folder), context, design.config.word_bytes)
+    model = fitted_model()
+    loops = {
+        f"{graph.process}.{graph.label}": schedule_loop(merge_lanes(graph).graph, model)
+        for graph in graphs
+        if graph.pipelined
+    }
+    return BoardSchedule(design, loops, time.perf_counter() - start)
+
+
+def row(found: BoardSchedule) -> str:
+    config, tightest = found.design.config, found.loops[found.tightest]
+    lanes = f"{config.tokens}x{config.out_lanes}x{config.in_lanes}/{config.row_slices}"
+    return (
+        f"{found.design.board.name:12s} {lanes:>12s} {found.design.clock_mhz:5.0f} {len(found.loops):5d} "
+        f"{len(found.misses):6d}  {found.tightest} {tightest.clock_ns:.2f} of {tightest.budget_ns:.2f} ns, "
+        f"{found.seconds:.0f} s"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("boards", nargs="*", metavar="BOARD", help="default: all")
+    chosen = parser.parse_args().boards or board_names()
+    print(machine_line())
+    print(f"{'board':12s} {'T x BN x BK/s':>12s} {'MHz':>5s} {'loops':>5s} {'missed':>6s}  tightest loop")
+    missed = False
+    for name in chosen:
+        found = schedule_design(default_design(load_board(name)))
+        print(row(found), flush=True)
+        for loop, schedule in found.misses.items():
+            missed = True
+            asked = f"II {schedule.initiation_interval} where {schedule.target_ii} is asked for"
+            print(f"    {loop}: {asked}, {schedule.clock_ns:.2f} of {schedule.budget_ns:.2f} ns")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()

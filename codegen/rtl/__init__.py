@@ -1,0 +1,1 @@
+"""SystemVerilog from the scheduled LLVM IR of the kernel's processes."""

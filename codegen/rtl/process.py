@@ -1,0 +1,303 @@
+"""One process of the kernel -> the records of one module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from aebert.support.errors import AebertError
+from codegen.rtl.burst import Burst, find_burst
+from codegen.rtl.edges import Edges
+from codegen.rtl.names import identifier
+from codegen.rtl.nodes import Access, Kind, Literal, Node, Outside, Ref, Site, ready_of
+from codegen.rtl.piece_reader import Place, Places, places_of
+from codegen.rtl.pipeline import Pipeline, read_pipeline, write_stage
+from codegen.rtl.scope import Scope
+from codegen.rtl.straight import Straight, place_straight, read_straight
+from codegen.rtl.texts import (
+    Assignment,
+    Bank,
+    PieceText,
+    PipelineText,
+    PortUse,
+    ProcessText,
+    Register,
+    StreamUse,
+    Table,
+    Wire,
+    Write,
+)
+from codegen.rtl.timing import LoopTiming
+from codegen.schedule.frontend.kernel import SourceProcess
+
+_STYLES = {"bram": "block", "uram": "ultra", "lutram": "distributed", "": "auto"}
+
+
+def stage_text(ref: Ref, stage: int, *, held: bool = False) -> str:
+    """``ref`` in ``stage``: its wire, or the register behind it that holds it then."""
+    if isinstance(ref, Literal):
+        return ref.text
+    if isinstance(ref, Outside):
+        return ref.name
+    late = stage - ref.value_stage
+    if late < 0:
+        raise AebertError(f"{ref.name}: is used in stage {stage} and there in stage {ref.value_stage}")
+    if late == 0:
+        return ref.name
+    ref.delays = max(ref.delays, 1 if held else late)
+    return f"{ref.name}_h" if held else f"{ref.name}_d{late}"
+
+
+@dataclass
+class _Process:
+    source: SourceProcess
+    timings: tuple[LoopTiming, ...]
+    source_file: str
+    scope: Scope = field(init=False)
+    straights: dict[str, Straight] = field(default_factory=dict)
+    pipelines: dict[str, Pipeline] = field(default_factory=dict)
+    bursts: dict[str, Burst] = field(default_factory=dict)
+    enables: list[tuple[Site, str, str]] = field(default_factory=list)
+    updates: list[Assignment] = field(default_factory=list)
+
+    def text(self) -> ProcessText:
+        self.scope = Scope(self.source)
+        self._read()
+        edges = Edges(self.scope, self.straights, self.pipelines, self.bursts, stage_text)
+        states = edges.states()
+        pieces = [self._straight_text(each) for each in self.straights.values()]
+        pieces += [self._pipeline_text(each) for each in self.pipelines.values()]
+        pieces += [self._burst_text(each) for each in self.bursts.values()]
+        streams, ports = self._uses()
+        registers = [Register(each.bits, each.name) for each in self.scope.kept.values()]
+        registers += [Register(each.bits, each.name) for each in self.scope.files.values()]
+        registers += [Register(each.bits, each.name) for p in self.pipelines.values() for each in p.phis.values()]
+        parameters = [
+            Register(32, self.scope.arguments[name]) for name, bits in self.scope.function.parameters if bits == 32
+        ]
+        return ProcessText(
+            name=identifier(self.source.process.name),
+            source_name=self.source.process.name,
+            source=self.source_file,
+            parameters=tuple(self.scope.arguments.values()),
+            arguments=parameters,
+            streams=streams,
+            ports=ports,
+            states=states,
+            registers=registers,
+            pieces=pieces,
+            banks=self._banks(),
+            tables=[
+                Table(rom.name, rom.bits, tuple(f"{rom.bits}'h{value:x}" for value in rom.values))
+                for rom in self.scope.roms.values()
+            ],
+            updates=self.updates,
+        )
+
+    def _read(self) -> None:
+        inside: set[str] = set()
+        for iteration, timing, read in zip(self.source.iterations, self.timings, self.source.read, strict=True):
+            if timing.pipelined:
+                places = places_of(read.registers, read.accesses, timing.place)
+                found = read_pipeline(self.scope, timing.label, iteration, timing.interval, places)
+                self.pipelines[iteration.loop.header] = found
+                inside |= iteration.loop.blocks
+        for label in self.scope.function.blocks:
+            if label not in inside:
+                self.straights[label] = read_straight(self.scope, label, self._places(label))
+        for header, pipeline in self.pipelines.items():
+            if (burst := find_burst(self.scope, pipeline)) is not None:
+                self.bursts[header] = burst
+        for each in self.straights.values():
+            place_straight(each)
+
+    def _places(self, label: str) -> Places:
+        for iteration, timing, read in zip(self.source.iterations, self.timings, self.source.read, strict=True):
+            if not timing.pipelined and label in iteration.own_blocks:
+                return places_of(read.registers, read.accesses, timing.place)
+        return lambda _register, _position: Place()
+
+    # Texts of pieces.
+
+    def _straight_text(self, straight: Straight) -> PieceText:
+        label = straight.label
+        text = PieceText(f"block {label}", "")
+
+        def active(stage: int) -> str:
+            return f"(state == {state_name(label, stage)})"
+
+        self._enable(text, straight.reader.builder.piece.sites, active, held=True)
+        for name, register in self.scope.kept.items():
+            if name in straight.reader.known and not self._is_phi(name):
+                ref = straight.reader.known[name]
+                stage = ready_of(ref)
+                self.updates.append(Assignment(register.name, stage_text(ref, stage, held=True), active(stage)))
+        for key, ref in straight.reader.arrays.written.items():
+            register = self.scope.files[key]
+            stage = straight.last_stage
+            self.updates.append(Assignment(register.name, stage_text(ref, stage, held=True), active(stage)))
+        self._nodes(text, straight.nodes, held=True)
+        for node in straight.nodes:
+            if node.delays:
+                text.registers.append(Register(node.bits, f"{node.name}_h"))
+                text.assignments.append(Assignment(f"{node.name}_h", node.name, active(node.value_stage)))
+        return text
+
+    def _is_phi(self, name: str) -> bool:
+        return any(name == phi.result for straight in self.straights.values() for phi in straight.phis)
+
+    def _pipeline_text(self, pipeline: Pipeline) -> PieceText:
+        name = identifier(pipeline.name)
+        text = PieceText(f"loop {pipeline.name}", f"II {pipeline.interval}, {pipeline.depth} stages")
+        e = pipeline.exit_stage
+        exit_text = stage_text(pipeline.exit, e)
+
+        def active(stage: int) -> str:
+            gone = f" & ~{name}_exit" if pipeline.tests_first and stage == e else ""
+            return f"({name}_valid[{stage}]{gone})"
+
+        self._enable(text, pipeline.sites, active, held=False)
+        for each in pipeline.carried:
+            stage = write_stage(pipeline, each)
+            condition = active(stage) if each.gated else f"{name}_valid[{stage}]"
+            self.updates.append(Assignment(each.register, stage_text(each.following, stage), condition))
+        for register_name, register in self.scope.kept.items():
+            if register_name in pipeline.reader.known:
+                value = self._left_behind(pipeline, register_name, register.name)
+                text.wires.append(Wire(register.bits, f"{register.name}_next", value, ""))
+                self.updates.append(Assignment(register.name, f"{register.name}_next", f"{name}_running"))
+        late = pipeline.interval - 1
+        text.pipeline = PipelineText(
+            name, f"S_{name}", pipeline.depth, pipeline.interval, e, exit_text,
+            stage_text(pipeline.exit, late) if late > e else exit_text, pipeline.tests_first,
+        )  # fmt: skip
+        kept = text.wires
+        text.wires = []
+        self._nodes(text, pipeline.nodes, held=False)
+        text.wires += kept
+        for node in pipeline.nodes:
+            before = node.name
+            for delay in range(1, node.delays + 1):
+                text.registers.append(Register(node.bits, f"{node.name}_d{delay}"))
+                text.assignments.append(Assignment(f"{node.name}_d{delay}", before))
+                before = f"{node.name}_d{delay}"
+        return text
+
+    def _left_behind(self, pipeline: Pipeline, name: str, register: str) -> str:
+        """What ``register`` holds of ``name`` for those behind the loop, at the end of this cycle."""
+        valid = f"{identifier(pipeline.name)}_valid"
+        ref = pipeline.reader.known[name]
+        stage = max(ready_of(ref), pipeline.exit_stage)
+        if not pipeline.tests_first or stage == pipeline.exit_stage:
+            return f"{valid}[{stage}] ? {stage_text(ref, stage)} : {register}"
+        carried = next((each for each in pipeline.carried if each.load is ref), None)
+        if carried is None:
+            raise AebertError(f"{pipeline.name}: {name} is used behind the loop and known too late")
+        # The iteration that leaves has no such stage: it finds what the one before it left.
+        stage = write_stage(pipeline, carried)
+        return f"{valid}[{stage}] ? {stage_text(carried.following, stage)} : {carried.register}"
+
+    def _burst_text(self, burst: Burst) -> PieceText:
+        text = PieceText(f"request of {burst.port}", "")
+        self._nodes(text, burst.reader.builder.piece.nodes, held=True)
+        return text
+
+    def _nodes(self, text: PieceText, nodes: Sequence[Node], *, held: bool) -> None:
+        enabled = {site.node: (site, enable) for site, enable, _ in self.enables}
+        for node in nodes:
+            if node in enabled:
+                expression = _site_value(enabled[node][0])
+                if expression:
+                    text.wires.append(Wire(node.bits, node.name, expression, node.line))
+                continue
+            expression = node.text([stage_text(each, node.stage, held=held) for each in node.operands])
+            if node.kind is Kind.REGISTERED:
+                text.registers.append(Register(node.bits, node.name, node.line))
+                text.assignments.append(Assignment(node.name, expression))
+            else:
+                text.wires.append(Wire(node.bits, node.name, expression, node.line))
+
+    def _enable(self, text: PieceText, sites: Sequence[Site], active: Callable[[int], str], *, held: bool) -> None:
+        for site in sites:
+            condition = stage_text(site.condition, site.node.stage, held=held)
+            enable = active(site.node.stage) if condition == "1'd1" else f"{active(site.node.stage)} & {condition}"
+            name = f"{site.node.name}_on"
+            for operand in site.node.operands[1:]:
+                stage_text(operand, site.node.stage, held=held)
+            self.enables.append((site, name, "held" if held else ""))
+            text.wires.append(Wire(1, name, enable, site.node.line))
+
+    # What the process touches.
+
+    def _data(self, site: Site, held: str, first: int = 1) -> list[str]:
+        return [stage_text(each, site.node.stage, held=bool(held)) for each in site.node.operands[first:]]
+
+    def _uses(self) -> tuple[list[StreamUse], list[PortUse]]:
+        streams: dict[str, StreamUse] = {}
+        ports: dict[str, PortUse] = {}
+        port_names = {burst.port for burst in self.bursts.values()}
+        for storage, used in self.scope.streams.items():
+            bits = max(used.values())
+            if storage in port_names:
+                ports[storage] = PortUse(storage, bits, "write" in used)
+            streams[storage] = StreamUse(storage, bits, "write" not in used and "full" not in used)
+        ends = {Access.READ: "valid", Access.WRITE: "ready"}
+        for site, enable, held in self.enables:
+            if site.access in ends:
+                streams[site.storage].waits.append(f"({enable} & ~{site.storage}_{ends[site.access]})")
+            if site.access is Access.READ:
+                streams[site.storage].takes.append(enable)
+            elif site.access is Access.POLL:
+                streams[site.storage].takes.append(f"{enable} & {site.storage}_valid")
+            elif site.access is Access.WRITE:
+                streams[site.storage].gives.append((enable, self._data(site, held)[0]))
+        for header, burst in self.bursts.items():
+            state = f"S_{identifier(self.pipelines[header].name)}_request"
+            first, words = (stage_text(each, 0) for each in (burst.first, burst.words))
+            ports[burst.port].requests.append((state, first, words))
+        return list(streams.values()), list(ports.values())
+
+    def _banks(self) -> list[Bank]:
+        banks: dict[tuple[str, int], Bank] = {}
+        for base, memory in self.scope.memories.items():
+            mark = memory.array.mark
+            style = _STYLES.get("" if mark is None else mark.primitive, "auto")
+            for number in range(memory.banks):
+                name = f"{memory.name}_{number}" if memory.banks > 1 else memory.name
+                banks[base, number] = Bank(name, memory.bits, memory.rows, style, base.startswith("@"))
+        for site, enable, held in self.enables:
+            if site.access is not Access.STORE:
+                continue
+            memory = self.scope.memories[site.storage]
+            data = self._data(site, held)
+            address, rest = data[0], data[1:]
+            chosen = "" if site.bank is not None else rest.pop(0)
+            parts = tuple((low + bits - 1, low, text) for (low, bits), text in zip(site.fields, rest, strict=True))
+            for number in range(memory.banks):
+                if site.bank in (None, number):
+                    meant = f" & ({chosen} == {number})" if chosen else ""
+                    banks[site.storage, number].writes.append(Write(f"{enable}{meant}", address, parts))
+        return list(banks.values())
+
+
+def _site_value(site: Site) -> str:
+    match site.access:
+        case Access.READ:
+            return f"{site.storage}_data"
+        case Access.POLL:
+            return f"{{{site.storage}_valid, {site.storage}_data}}"
+        case Access.EMPTY:
+            return f"~{site.storage}_valid"
+        case Access.FULL:
+            return f"~{site.storage}_ready"
+        case _:
+            return ""
+
+
+def state_name(label: str, stage: int) -> str:
+    return f"S_{identifier(label)}_{stage}"
+
+
+def process_text(source: SourceProcess, timings: tuple[LoopTiming, ...], source_file: str) -> ProcessText:
+    """Raises AebertError for C++ that has no form here, naming the place."""
+    return _Process(source, timings, source_file).text()

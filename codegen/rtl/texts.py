@@ -1,0 +1,148 @@
+"""Records that the templates print: every field is text or a number, every decision is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Wire:
+    bits: int
+    name: str
+    text: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A register that takes ``text`` when ``condition`` ("" always) holds and nothing is waited for."""
+
+    target: str
+    text: str
+    condition: str = ""
+
+
+@dataclass(frozen=True)
+class Register:
+    bits: int
+    name: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What happens at the end of a state. ``begins``: a pipeline whose first iteration starts."""
+
+    condition: str
+    assignments: tuple[Assignment, ...]
+    target: str
+    begins: str = ""
+    ends: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    name: str
+    guard: str
+    transitions: tuple[Transition, ...]
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Write:
+    """A store: ``parts`` are (high, low, text)."""
+
+    enable: str
+    address: str
+    parts: tuple[tuple[int, int, str], ...]
+
+
+@dataclass
+class Bank:
+    """One RAM. ``style``: the attribute that binds it; ``cleared``: it begins with zeros."""
+
+    name: str
+    bits: int
+    rows: int
+    style: str
+    cleared: bool
+    writes: list[Write] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    bits: int
+    values: tuple[str, ...]
+
+
+@dataclass
+class StreamUse:
+    """A FIFO's end in a process. ``takes``: when an element is taken; ``gives``: (when, element); ``waits``: for it."""
+
+    name: str
+    bits: int
+    reads: bool
+    waits: list[str] = field(default_factory=list)
+    takes: list[str] = field(default_factory=list)
+    gives: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class PortUse:
+    """An AXI port of a process: its requests are (state, first word, words)."""
+
+    name: str
+    bits: int
+    writes: bool
+    requests: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PipelineText:
+    """``leaves``: the exit condition in its stage; ``first``: what lets the next iteration begin."""
+
+    name: str
+    state: str
+    depth: int
+    interval: int
+    exit_stage: int
+    exit_text: str
+    exit_text_late: str
+    tests_first: bool
+
+
+@dataclass
+class PieceText:
+    title: str
+    comment: str
+    registers: list[Register] = field(default_factory=list)
+    wires: list[Wire] = field(default_factory=list)
+    assignments: list[Assignment] = field(default_factory=list)
+    pipeline: PipelineText | None = None
+
+
+@dataclass
+class ProcessText:
+    """One module, of the C++ function ``source_name``, with its ``parameters`` in the order of the C++.
+
+    ``updates``: of the registers that pieces share.
+    """
+
+    name: str
+    source_name: str
+    source: str
+    parameters: tuple[str, ...]
+    arguments: list[Register]
+    streams: list[StreamUse]
+    ports: list[PortUse]
+    states: list[State]
+    registers: list[Register]
+    pieces: list[PieceText]
+    banks: list[Bank]
+    tables: list[Table]
+    updates: list[Assignment]
+
+    @property
+    def state_bits(self) -> int:
+        return max(1, len(self.states).bit_length())

@@ -1,0 +1,277 @@
+"""The constraints of a loop: its dependences, and those that the rules of the tool add."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from codegen.schedule.graph import Dependence, DependenceKind, LoopGraph, Operation, StorageKind, Timing, exclusive
+from codegen.schedule.recurrences import components
+from codegen.schedule.rules import Rules
+
+ENABLED = frozenset({"read", "write", "nbread", "nbwrite", "store", "call", "readreq", "writereq", "writeresp"})
+_WIRES = frozenset({"zext", "sext", "trunc", "partselect", "bitselect", "bitcast", "bitconcatenate"})
+_STREAMS = frozenset({StorageKind.STREAM, StorageKind.AXI_STREAM})
+_AXI_REPLY_CYCLES = 1
+# Of a stream's many accesses, the first few decide when an iteration begins with it.
+_FIRST_ACCESSES = 4
+
+
+class Arc(Enum):
+    """How a constraint reaches the sink's start."""
+
+    CHAIN = "chain"  # in the same cycle, behind the source's output
+    ENABLE = "enable"  # in the same cycle, behind the source's output, but not in front of the sink's data
+    BYPASS = "bypass"  # in the same cycle, at no cost
+    CYCLES = "cycles"  # whole cycles after the source's last
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    source: int
+    sink: int
+    arc: Arc
+    distance: int = 0
+    cycles: int = 0
+
+
+@dataclass(frozen=True)
+class PortGroup:
+    """Accesses that share ``ports`` ports, in program order."""
+
+    name: str
+    ports: int
+    accesses: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LoopConstraints:
+    """``earliest``: the first cycle and offset of each operation.
+
+    ``exit_test``: must end in the first II cycles after ``first_cycle``, in which the loop begins.
+    """
+
+    constraints: tuple[Constraint, ...]
+    ports: tuple[PortGroup, ...]
+    earliest: tuple[tuple[int, float], ...]
+    exit_test: int | None
+    first_cycle: int
+    least_ii: int
+    callee: str
+
+
+def constrain(graph: LoopGraph, timings: Sequence[Timing], rules: Rules) -> LoopConstraints:
+    recurrences = components(graph)
+    constraints = [
+        *_dependences(graph, _registered(graph, timings, recurrences), recurrences, rules),
+        *_stream_order(graph),
+    ]
+    if rules.access_after_exit_test:
+        constraints += _after_exit(graph, timings)
+    if rules.axi_in_order:
+        constraints += _axi_order(graph)
+    if rules.multiplier_after_read:
+        constraints += _multipliers(graph, timings)
+    interval, callee = 1, ""
+    if rules.callee_interval:
+        interval, callee = max(
+            ((op.callee.interval, op.callee.name) for op in graph.operations if op.callee), default=(1, "")
+        )
+    earliest = tuple(_earliest(graph, timings, rules))
+    return LoopConstraints(
+        constraints=tuple(constraints),
+        ports=tuple(_port_groups(graph)),
+        earliest=earliest,
+        exit_test=graph.exit_test if rules.exit_test_in_first_interval else None,
+        first_cycle=max((earliest[index][0] for index in guarding(graph)), default=0),
+        least_ii=interval,
+        callee=callee,
+    )
+
+
+def _registered(graph: LoopGraph, timings: Sequence[Timing], recurrences: Sequence[int]) -> set[int]:
+    """Recurrences that keep a register: where an II was asked for, those without an operator of several cycles."""
+    if not graph.ii_is_explicit:
+        return set()
+    pipelined = {recurrences[index] for index, timing in enumerate(timings) if timing.latency}
+    return {recurrences[carried.phi] for carried in graph.carried} - pipelined
+
+
+def _dependences(
+    graph: LoopGraph, registered: Container[int], recurrences: Sequence[int], rules: Rules
+) -> list[Constraint]:
+    found = []
+    for d in graph.dependences:
+        source, sink = graph.operations[d.source], graph.operations[d.sink]
+        if d.kind is DependenceKind.PREDICATE:
+            if sink.opcode in ENABLED and rules.guards_chained:
+                arc = Arc.ENABLE if rules.read_data_from_clock and sink.opcode in ("read", "nbread") else Arc.CHAIN
+                found.append(Constraint(d.source, d.sink, arc, d.distance, d.cycles or 0))
+            continue
+        if d.kind is DependenceKind.DATA and d.cycles is None:
+            stored = source.opcode == "store" and graph.operations[d.source].access is not None
+            if d.distance:
+                found.append(_carried(d, stored, recurrences[d.sink] in registered, rules))
+            else:
+                found.append(Constraint(d.source, d.sink, Arc.CHAIN))
+            continue
+        if d.kind is DependenceKind.MEMORY and d.distance and not rules.load_after_store:
+            continue
+        cycles = d.cycles if d.cycles is not None else int(source.opcode == "store" and sink.opcode == "load")
+        found.append(Constraint(d.source, d.sink, Arc.CYCLES, d.distance, cycles))
+    return found
+
+
+def _carried(d: Dependence, stored: bool, registered: bool, rules: Rules) -> Constraint:
+    """A scalar for the next iteration: through a register, or past it in the very cycle in which it is written."""
+    if registered and stored:
+        return Constraint(d.source, d.sink, Arc.CYCLES, d.distance, 1)
+    if stored and rules.register_bypass:
+        return Constraint(d.source, d.sink, Arc.BYPASS, d.distance)
+    return Constraint(d.source, d.sink, Arc.CHAIN, d.distance)
+
+
+def _by_storage(graph: LoopGraph, kinds: frozenset[StorageKind]) -> dict[tuple[str, int], list[int]]:
+    groups: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for index, operation in enumerate(graph.operations):
+        storage = graph.storage_of(operation)
+        if operation.access is not None and storage is not None and storage.kind in kinds:
+            groups[operation.access.port_group].append(index)
+    return groups
+
+
+def _direction(operation: Operation) -> str:
+    return "write" if "write" in operation.opcode else "read"
+
+
+def _stream_order(graph: LoopGraph) -> list[Constraint]:
+    """Reads of one stream stand in different cycles in program order, and so do its writes."""
+    found = []
+    for accesses in _by_storage(graph, _STREAMS).values():
+        for direction in ("read", "write"):
+            same = [
+                i for i in accesses if _direction(graph.operations[i]) == direction and _transfers(graph.operations[i])
+            ]
+            for position, second in enumerate(same):
+                for first in reversed(same[:position]):
+                    if not exclusive(graph.operations[first].predicate, graph.operations[second].predicate):
+                        found.append(Constraint(first, second, Arc.CYCLES, 0, 1))
+                        break
+                # The next iteration begins with the stream when this one is through with it.
+                found += [Constraint(second, first, Arc.CYCLES, 1, 1) for first in same[:position][:_FIRST_ACCESSES]]
+    return found
+
+
+def _transfers(operation: Operation) -> bool:
+    return operation.opcode not in ("nbreadreq", "nbwritereq")
+
+
+def _after_exit(graph: LoopGraph, timings: Sequence[Timing]) -> list[Constraint]:
+    if graph.exit_test is None or not graph.tests_first:
+        return []
+    found = []
+    before = guarding(graph)
+    for index, operation in enumerate(graph.operations):
+        storage = graph.storage_of(operation)
+        new = graph.context.tool_version >= "2024"
+        stream = storage is not None and _stands_after_test(storage.kind, operation, new) and _transfers(operation)
+        if (stream or operation.opcode == "call") and index not in before:
+            found.append(Constraint(graph.exit_test, index, Arc.CYCLES, 0, 1))
+    return found
+
+
+def _stands_after_test(kind: StorageKind, operation: Operation, new: bool) -> bool:
+    """FIFOs are accessed, and AXI streams written, behind the exit test; AXI streams are read beside it before 2024."""
+    return kind is StorageKind.STREAM or (kind is StorageKind.AXI_STREAM and (new or _direction(operation) == "write"))
+
+
+def guarding(graph: LoopGraph) -> set[int]:
+    """The exit test, and what it depends on in its iteration."""
+    if graph.exit_test is None:
+        return set()
+    before = {graph.exit_test}
+    queue = [graph.exit_test]
+    while queue:
+        for dependence in graph.incoming[queue.pop()]:
+            if dependence.distance == 0 and dependence.source not in before:
+                before.add(dependence.source)
+                queue.append(dependence.source)
+    return before
+
+
+def _multipliers(graph: LoopGraph, timings: Sequence[Timing]) -> list[Constraint]:
+    """Reads whose data reaches a pipelined multiplier through wires only."""
+    found = []
+    for index, operation in enumerate(graph.operations):
+        if operation.opcode != "mul" or not timings[index].latency:
+            continue
+        queue, seen = [index], {index}
+        while queue:
+            for d in graph.incoming[queue.pop()]:
+                storage = graph.storage_of(graph.operations[d.source])
+                if d.distance or d.kind is not DependenceKind.DATA or d.source in seen:
+                    continue
+                seen.add(d.source)
+                if storage is not None and storage.kind in _STREAMS:
+                    found.append(Constraint(d.source, index, Arc.CYCLES, 0, 1))
+                elif graph.operations[d.source].opcode in _WIRES:
+                    queue.append(d.source)
+    return found
+
+
+def _axi_order(graph: LoopGraph) -> list[Constraint]:
+    """Request, data, response of one AXI port follow each other."""
+    found = []
+    chains = (("readreq", "read"), ("writereq", "write"), ("write", "writeresp"))
+    for accesses in _by_storage(graph, frozenset({StorageKind.AXI})).values():
+        for before, after in chains:
+            for position, second in enumerate(accesses):
+                if graph.operations[second].opcode != after:
+                    continue
+                first = next((i for i in reversed(accesses[:position]) if graph.operations[i].opcode == before), None)
+                if first is not None:
+                    found.append(Constraint(first, second, Arc.CYCLES, 0, _AXI_REPLY_CYCLES))
+    return found
+
+
+def _port_groups(graph: LoopGraph) -> list[PortGroup]:
+    groups = []
+    limited = frozenset({StorageKind.MEMORY, StorageKind.AXI, *_STREAMS})
+    for (name, bank), accesses in _by_storage(graph, limited).items():
+        storage = graph.storages[name]
+        label = name if not bank else f"{name} bank {bank}"
+        if storage.kind is not StorageKind.MEMORY or storage.write_ports is not None:
+            for direction in ("read", "write"):
+                chosen = tuple(i for i in accesses if _uses(graph.operations[i], direction, storage.kind))
+                ports = (
+                    storage.write_ports if direction == "write" and storage.write_ports is not None else storage.ports
+                )
+                groups.append(PortGroup(label, ports or 1, chosen))
+        elif storage.ports:
+            groups.append(PortGroup(label, storage.ports, tuple(accesses)))
+    return [group for group in groups if len(group.accesses) > 1]
+
+
+def _uses(operation: Operation, direction: str, kind: StorageKind) -> bool:
+    if kind is StorageKind.MEMORY:
+        return (operation.opcode == "store") == (direction == "write")
+    return operation.opcode in ("read", "nbread") if direction == "read" else operation.opcode in ("write", "nbwrite")
+
+
+def _earliest(graph: LoopGraph, timings: Sequence[Timing], rules: Rules) -> list[tuple[int, float]]:
+    """Registers: initialised from an argument, they are read in the second state, and so is all of a loop whose exit
+    test needs that, if it has more than one state."""
+    earliest = [(0, 0.0)] * len(graph.operations)
+    if not graph.shares_first_state:
+        return earliest
+    before_exit = guarding(graph)
+    for carried in graph.carried:
+        argument = carried.initial.constant is None
+        late = rules.argument_test_late or carried.phi not in before_exit
+        if argument and rules.argument_register_read_late and late:
+            earliest[carried.phi] = (1, 0.0)
+        elif rules.initial_store_chained and graph.context.tool_version >= "2024":
+            earliest[carried.phi] = (0, carried.initial_delay_ns)
+    return earliest

@@ -1,0 +1,1 @@
+"""Boards through PYNQ and XRT: drivers, bitstreams, sensors."""

@@ -1,1 +1,0 @@
-"""The report of a project: one HTML file that opens without a network."""

@@ -1,0 +1,107 @@
+"""Vitis schedule reports become graphs, and those graphs become the schedule that the report shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aebert.hls_reports.reading import ReportError, read_report_text
+from aebert.hls_reports.schedule_rpt import parse_schedule
+from aebert.hls_reports.schedule_statement import parse_statement
+from codegen.schedule.affine import Affine, Motion, carried_distance, may_meet
+from codegen.schedule.graph import StorageKind
+from codegen.schedule.operator_model import fitted_model
+from codegen.schedule.report_graph import ReportedLoop, reported_loops
+from codegen.schedule.report_operations import parse_predicate
+from codegen.schedule.scheduler import schedule_loop
+from tests.support.report_samples.schedule import REPORT
+
+
+@pytest.fixture
+def reported(tmp_path: Path) -> ReportedLoop:
+    file = tmp_path / "sum.verbose.sched.rpt"
+    file.write_text(REPORT, encoding="utf-8")
+    (loop,) = reported_loops(parse_schedule(read_report_text(file)))
+    return loop
+
+
+def test_a_report_says_what_vitis_did(reported: ReportedLoop) -> None:
+    seen = reported.observed
+    assert (seen.initiation_interval, seen.target_ii, seen.depth, seen.clock_ns) == (1, 1, 2, 2.3)
+    assert reported.graph.trip_count == (64, 64)
+
+
+def test_the_graph_leaves_out_what_comes_before_and_after_the_loop(reported: ReportedLoop) -> None:
+    names = [operation.name for operation in reported.graph.operations]
+    assert names == ["i_1", "icmp_ln2", "add_ln2", "br_ln2", "store_ln2", "v", "total"]
+    assert reported.graph.exit_test == names.index("icmp_ln2")
+    (counter,) = reported.graph.carried
+    assert (names[counter.phi], counter.initial.constant, counter.initial_delay_ns) == ("i_1", 0, 0.38)
+    assert reported.graph.storages["values"].kind is StorageKind.STREAM
+
+
+def test_our_schedule_is_the_reports(reported: ReportedLoop) -> None:
+    found = schedule_loop(reported.graph, fitted_model())
+    assert (found.initiation_interval, found.depth) == (1, 2)
+    assert found.clock_ns == pytest.approx(2.3)
+    assert found.cycles == reported.observed.cycles
+
+
+@pytest.mark.parametrize("cut", ["* Target device:", "Verbose Summary: Schedule", "== Vitis HLS Report"])
+def test_a_broken_report_is_refused_in_one_line(tmp_path: Path, cut: str) -> None:
+    file = tmp_path / "broken.verbose.sched.rpt"
+    file.write_text(REPORT.replace(cut, ""), encoding="utf-8")
+    with pytest.raises(ReportError) as refused:
+        parse_schedule(read_report_text(file))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("opcode", "text", "names", "bits"),
+    [
+        ("add", "%i = add i7 %i_0, 1", ["i_0", ""], 7),
+        ("add", "%s = add i32 %a, i32 %b", ["a", "b"], 32),
+        ("trunc", "%t = trunc i32 %a to i16", ["a"], 32),
+        ("phi", "%p = phi i7 [ 0, %0 ], [ %i, %Loop ]", ["", "i"], 7),
+        ("read", "%v = call i16 @_ssdm_op_Read.ap_fifo.volatile.i16P(i16* %in_V)", ["in_V"], 16),
+        ("store", "store i32 %i, i32* %r", ["i", "r"], 32),
+        ("icmp", "%c = icmp eq i7 %i_0, -29", ["i_0", ""], 1),
+        ("select", "%s = select i1 %c, i8 %a, i8 0", ["c", "a", ""], 8),
+    ],
+)
+def test_statements_of_both_forms(opcode: str, text: str, names: list[str], bits: int) -> None:
+    statement = parse_statement(opcode, text)
+    assert [value.name for value in statement.operands] == names
+    assert statement.bits == bits
+
+
+def test_predicates_are_disjunctions_of_conjunctions() -> None:
+    assert parse_predicate("true") == ()
+    assert parse_predicate("(a & !b) | (c == 1)") == (
+        frozenset({("a", None, True), ("b", None, False)}),
+        frozenset({("c", 1, True)}),
+    )
+
+
+MOTION = Motion({"i": 1}, frozenset({"i", "x"}), frozenset({"x"}))
+
+
+@pytest.mark.parametrize(
+    ("store", "load", "distance"),
+    [
+        (Affine(0, (("i", 1),)), Affine(0, (("i", 1),)), None),  # a[i] of a[i]
+        (Affine(1, (("i", 1),)), Affine(0, (("i", 1),)), 1),  # a[i + 1] then a[i]
+        (Affine(4, (("i", 2),)), Affine(0, (("i", 2),)), 2),  # a[2i + 4] then a[2i]
+        (Affine(3, (("i", 2),)), Affine(0, (("i", 2),)), None),
+        (Affine(5), Affine(5), 1),  # always the same place
+        (Affine(0, (("x", 1),)), Affine(0, (("x", 1),)), 1),  # a histogram
+    ],
+)
+def test_distances_of_addresses(store: Affine, load: Affine, distance: int | None) -> None:
+    assert carried_distance(store, load, MOTION) == distance
+
+
+def test_places_a_constant_apart_never_meet() -> None:
+    assert not may_meet(Affine(0, (("i", 1),)), Affine(1, (("i", 1),)))
+    assert may_meet(Affine(0, (("i", 1),)), Affine(1, (("x", 1),)))

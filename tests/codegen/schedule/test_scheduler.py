@@ -1,0 +1,157 @@
+"""The modulo scheduler on loops whose schedule is known by counting, and what no schedule may violate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codegen.schedule.constraints import Arc, constrain
+from codegen.schedule.graph import Access, Dependence, DependenceKind, LoopGraph, Storage, StorageKind
+from codegen.schedule.operator_model import fitted_model
+from codegen.schedule.result import Limit, LoopSchedule
+from codegen.schedule.rules import VITIS
+from codegen.schedule.scheduler import schedule_loop
+from tests.codegen.schedule import small_graphs as small
+
+
+def scheduled(graph: LoopGraph, **rules: bool) -> LoopSchedule:
+    return schedule_loop(graph, fitted_model(), replace(VITIS, **rules))
+
+
+def test_operators_chain_up_to_the_budget_and_then_take_the_next_state() -> None:
+    found = scheduled(small.chain([1.0, 1.0, 1.0, 1.0]))
+    assert found.cycles == (0, 0, 0, 1)
+    assert (found.initiation_interval, found.depth) == (1, 2)
+    assert found.clock_ns == pytest.approx(3.0)
+
+
+def test_a_register_is_bypassed_at_no_cost_where_no_ii_was_asked_for() -> None:
+    found = scheduled(small.register([1.5, 1.5]))
+    assert (found.initiation_interval, found.depth) == (1, 2)
+    assert not found.misses_clock
+
+
+def test_ii_asked_for_keeps_the_register_and_lets_the_clock_give_way() -> None:
+    found = scheduled(small.register([1.5, 1.5], target_ii=1, ii_is_explicit=True))
+    assert (found.initiation_interval, found.depth) == (1, 1)
+    assert found.clock_ns == pytest.approx(3.4)
+    assert found.misses_clock
+
+
+def test_an_operator_of_four_cycles_between_register_accesses_needs_ii_4() -> None:
+    found = scheduled(small.register([2.5], [4]))
+    assert found.initiation_interval == 4
+    assert found.limits[-1].kind is Limit.RECURRENCE
+    assert "add" in found.limits[-1].chain[0].description + found.limits[-1].chain[1].description
+
+
+@pytest.mark.parametrize(("loads", "ports", "interval"), [(2, 2, 1), (3, 2, 2), (8, 2, 4), (8, 1, 8)])
+def test_loads_need_as_many_cycles_as_ports_allow(loads: int, ports: int, interval: int) -> None:
+    found = scheduled(small.memory_loads(loads, ports))
+    assert found.initiation_interval == interval
+    assert bool(found.limits) == (interval > 1)
+
+
+def test_accesses_under_exclusive_predicates_share_a_port() -> None:
+    graph = small.memory_loads(2, 1)
+    test = small.op("icmp", 0.5)
+    operations = [replace(o, predicate=(frozenset({(2, bool(i))}),)) for i, o in enumerate(graph.operations)]
+    both = replace(graph, operations=(*operations, test))
+    assert scheduled(both).initiation_interval == 1
+    assert scheduled(both, exclusive_accesses_share_port=False).initiation_interval == 2
+
+
+def test_a_stream_is_read_in_the_state_after_the_exit_test() -> None:
+    found = scheduled(small.stream_behind_test())
+    assert found.cycles == (0, 1)
+    assert scheduled(small.stream_behind_test(), access_after_exit_test=False).cycles == (0, 0)
+
+
+def test_an_exit_test_that_comes_late_raises_ii() -> None:
+    graph = replace(small.chain([2.5, 2.5]), exit_test=1)
+    found = scheduled(graph)
+    assert found.initiation_interval == 2
+    assert found.limits[0].kind is Limit.EXIT_TEST
+    assert scheduled(graph, exit_test_in_first_interval=False).initiation_interval == 1
+
+
+def test_the_next_iteration_loads_after_the_store() -> None:
+    storages = {"m": Storage("m", StorageKind.MEMORY, 8, depth=8, ports=2)}
+    operations = [
+        small.op("load", 1.0, 1, 1.0, access=Access("m")),
+        small.op("add", 1.0),
+        small.op("store", 1.0, access=Access("m")),
+    ]
+    carried = Dependence(2, 0, DependenceKind.MEMORY, 1, 1)
+    graph = small.loop(operations, [small.data(0, 1), small.data(1, 2), carried], storages=storages)
+    assert scheduled(graph).initiation_interval == 2
+    assert scheduled(graph, load_after_store=False).initiation_interval == 1
+
+
+def test_the_critical_chain_names_operators_lines_and_delays() -> None:
+    found = scheduled(small.chain([1.0, 1.5]))
+    assert [(link.line, link.delay_ns) for link in found.critical] == [("k.cpp:1", 1.0), ("k.cpp:1", 1.5)]
+
+
+def test_values_that_cross_a_stage_become_registers() -> None:
+    assert scheduled(small.chain([2.0, 2.0, 2.0])).stage_bits == (8, 8)
+
+
+@st.composite
+def random_loops(draw: st.DrawFn) -> LoopGraph:
+    """Operators in a random order of dependence, some carried, with accesses of one memory among them."""
+    size = draw(st.integers(2, 14))
+    storages = {"m": Storage("m", StorageKind.MEMORY, 8, depth=64, ports=draw(st.integers(1, 2)))}
+    operations = []
+    for index in range(size):
+        delay, latency = draw(st.sampled_from([0.0, 0.4, 1.1, 2.9])), draw(st.sampled_from([0, 0, 0, 1, 3]))
+        access = Access("m", address=str(index)) if draw(st.booleans()) else None
+        operations.append(
+            small.op("load" if access else "add", delay, latency, delay if latency else 0.0, access=access)
+        )
+    dependences = []
+    for sink in range(1, size):
+        sources = draw(st.lists(st.integers(0, sink - 1), max_size=3, unique=True))
+        dependences += [small.data(source, sink) for source in sources]
+    for _ in range(draw(st.integers(0, 2))):
+        source = draw(st.integers(0, size - 1))
+        dependences.append(small.data(source, draw(st.integers(0, source)), draw(st.integers(1, 2))))
+    return small.loop(operations, dependences, storages=storages)
+
+
+@settings(max_examples=120, deadline=None)
+@given(random_loops())
+def test_a_schedule_violates_no_dependence_port_or_budget(graph: LoopGraph) -> None:
+    found = scheduled(graph)
+    interval = found.initiation_interval
+    timings = [operation.timing for operation in graph.operations]
+    for constraint in constrain(graph, [t for t in timings if t], VITIS).constraints:
+        timing = timings[constraint.source]
+        assert timing is not None
+        end = found.cycles[constraint.source] + timing.latency - constraint.distance * interval
+        begin = found.cycles[constraint.sink]
+        assert begin >= end + (constraint.cycles if constraint.arc is Arc.CYCLES else 0)
+        if constraint.arc is Arc.CHAIN and begin == end:
+            assert found.offsets_ns[constraint.sink] >= found.finish_ns[constraint.source] - 1e-9
+    for operation, offset in zip(graph.operations, found.offsets_ns, strict=True):
+        assert operation.timing is not None
+        assert offset + operation.timing.delay_ns <= small.BUDGET_NS + 0.006
+    slots: dict[int, int] = {}
+    for access in found.accesses:
+        slots[access.stage % interval] = slots.get(access.stage % interval, 0) + 1
+    assert all(count <= graph.storages["m"].ports for count in slots.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(random_loops())
+def test_ii_is_no_less_than_ports_and_whole_cycles_of_recurrences_demand(graph: LoopGraph) -> None:
+    found = scheduled(graph)
+    loads = sum(operation.access is not None for operation in graph.operations)
+    assert found.initiation_interval >= -(-loads // graph.storages["m"].ports)
+    for dependence in graph.dependences:
+        timing = graph.operations[dependence.source].timing
+        if dependence.distance and dependence.source == dependence.sink and timing:
+            assert found.initiation_interval * dependence.distance >= timing.latency

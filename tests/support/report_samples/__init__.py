@@ -1,0 +1,103 @@
+"""Small reports in the layouts that HLS, Vivado, v++ and XRT write, with numbers made up for the tests."""
+
+from __future__ import annotations
+
+from tests.support.report_samples.csynth_text import (
+    CSYNTH_RPT_2018,
+    CSYNTH_RPT_2023,
+    CSYNTH_SUMMARY,
+    CSYNTH_SUMMARY_2020,
+    CSYNTH_SUMMARY_2021,
+    CSYNTH_SUMMARY_2025,
+    HLS_DATABASE,
+)
+from tests.support.report_samples.csynth_xml import CSYNTH_XML_2018, CSYNTH_XML_2024
+from tests.support.report_samples.export import EXPORT_IMPL, EXPORT_RPT, EXPORT_SYN, EXPORT_XML
+from tests.support.report_samples.runs import (
+    ACCELERATOR_MONITOR,
+    BOARD_TABLE,
+    COSIM_2019,
+    COSIM_2022,
+    EMULATION_PROFILE,
+    HLS_LOG,
+    LINK_LOG,
+    NATIVE_PROFILE,
+    PROFILE_SUMMARY,
+    STREAM_TABLE,
+    XCLBIN_INFO,
+)
+from tests.support.report_samples.vivado import (
+    CLOCK_UTILIZATION,
+    HIERARCHICAL_UTILIZATION,
+    KERNEL_UTILIZATION,
+    SLR_UTILIZATION,
+    TIMING_SUMMARY,
+    UTILIZATION,
+    vivado_header,
+)
+
+SAMPLES: dict[str, tuple[str, str]] = {
+    "engine_csynth.xml": ("csynth_xml", CSYNTH_XML_2018),
+    "csynth.xml": ("csynth_xml", CSYNTH_XML_2024),
+    "engine_csynth.rpt": ("csynth_rpt", CSYNTH_RPT_2018),
+    "encoder_csynth.rpt": ("csynth_rpt", CSYNTH_RPT_2023),
+    "csynth.rpt": ("csynth_summary", CSYNTH_SUMMARY),
+    "engine_cosim.rpt": ("cosim", COSIM_2019),
+    "encoder_cosim.rpt": ("cosim", COSIM_2022),
+    "impl_1_kernel_util_placed.rpt": ("kernel_utilization", KERNEL_UTILIZATION),
+    "impl_1_full_util_routed.rpt": ("utilization", UTILIZATION),
+    "impl_1_slr_util_routed.rpt": ("utilization", SLR_UTILIZATION),
+    "encoder_utilization_hierarchical_synth.rpt": ("hierarchical_utilization", HIERARCHICAL_UTILIZATION),
+    "wrapper_timing_summary_routed.rpt": ("timing_summary", TIMING_SUMMARY),
+    "wrapper_clock_utilization_routed.rpt": ("clock_utilization", CLOCK_UTILIZATION),
+    "v++_encoder.log": ("link_log", LINK_LOG),
+    "summary.csv": ("profile_summary", PROFILE_SUMMARY),
+    "profile_kernels.csv": ("profile_summary", EMULATION_PROFILE),
+    "debug_ip_status.txt": ("accelerator_monitor", ACCELERATOR_MONITOR),
+    "encoder_export.rpt": ("export", EXPORT_RPT),
+    "encoder_export.xml": ("export", EXPORT_XML),
+    "export_impl.rpt": ("export", EXPORT_IMPL),
+    "export_syn.rpt": ("export", EXPORT_SYN),
+    "vitis_hls.log": ("hls_log", HLS_LOG),
+    "encoder.xclbin.info": ("xclbin_info", XCLBIN_INFO),
+    "native_summary.csv": ("profile_summary", NATIVE_PROFILE),
+    "csynth_2025.rpt": ("csynth_summary", CSYNTH_SUMMARY_2025),
+    "polybench.csv": ("results_table", STREAM_TABLE),
+    "hw_tables.tsv": ("results_table", BOARD_TABLE),
+}
+"""File name -> (kind, text). Every kind of report is here at least once."""
+
+__all__ = [
+    "ACCELERATOR_MONITOR",
+    "BOARD_TABLE",
+    "CLOCK_UTILIZATION",
+    "COSIM_2019",
+    "COSIM_2022",
+    "CSYNTH_RPT_2018",
+    "CSYNTH_RPT_2023",
+    "CSYNTH_SUMMARY",
+    "CSYNTH_SUMMARY_2020",
+    "CSYNTH_SUMMARY_2021",
+    "CSYNTH_SUMMARY_2025",
+    "CSYNTH_XML_2018",
+    "CSYNTH_XML_2024",
+    "EMULATION_PROFILE",
+    "EXPORT_IMPL",
+    "EXPORT_RPT",
+    "EXPORT_SYN",
+    "EXPORT_XML",
+    "HIERARCHICAL_UTILIZATION",
+    "HLS_DATABASE",
+    "HLS_LOG",
+    "KERNEL_UTILIZATION",
+    "LINK_LOG",
+    "NATIVE_PROFILE",
+    "PROFILE_SUMMARY",
+    "SAMPLES",
+    "SLR_UTILIZATION",
+    "STREAM_TABLE",
+    "TIMING_SUMMARY",
+    "UTILIZATION",
+    "XCLBIN_INFO",
+    "vivado_header",
+]

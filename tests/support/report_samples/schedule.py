@@ -1,0 +1,99 @@
+"""A schedule report of the shape that Vitis HLS 2022 prints, written by hand: a counter, a FIFO read, a running sum."""
+
+HEADING = """
+
+================================================================
+== Vitis HLS Report for 'sum_Pipeline_Values'
+================================================================
+* Date:           Mon Jan  1 00:00:00 2024
+
+* Version:        2022.2 (Build 1 on Jan 1 2022)
+* Project:        sum
+* Solution:       hls (Vivado IP Flow Target)
+* Product family: virtexuplus
+* Target device:  xcu280-fsvh2892-2L-e
+
+
+================================================================
+== Performance Estimates
+================================================================
++ Timing:
+    * Summary:
+    +--------+---------+----------+------------+
+    |  Clock |  Target | Estimated| Uncertainty|
+    +--------+---------+----------+------------+
+    |ap_clk  |  4.00 ns|  2.300 ns|     1.00 ns|
+    +--------+---------+----------+------------+
+
++ Latency:
+    * Summary:
+    +---------+---------+-----------+-----------+-----+-----+---------+
+    |  Latency (cycles) |   Latency (absolute)  |  Interval | Pipeline|
+    |   min   |   max   |    min    |    max    | min | max |   Type  |
+    +---------+---------+-----------+-----------+-----+-----+---------+
+    |       66|       66|  0.264 us |  0.264 us |   66|   66|       no|
+    +---------+---------+-----------+-----------+-----+-----+---------+
+
+    + Detail:
+        * Instance:
+        N/A
+
+        * Loop:
+        +-----------+---------+---------+----------+-----------+-----------+------+----------+
+        |           |  Latency (cycles) | Iteration|  Initiation Interval  | Trip |          |
+        | Loop Name |   min   |   max   |  Latency |  achieved |   target  | Count| Pipelined|
+        +-----------+---------+---------+----------+-----------+-----------+------+----------+
+        |- Values   |       64|       64|         2|          1|          1|    64|       yes|
+        +-----------+---------+---------+----------+-----------+-----------+------+----------+
+
+============================================================
++ Verbose Summary: Schedule
+============================================================
+* Number of FSM states : 2
+* Pipeline : 1
+  Pipeline-0 : II = 1, D = 2, States = { 1 2 }
+* Dataflow Pipeline: 0
+
+* FSM state transitions:
+1 --> 2
+2 -->
+
+* FSM state operations:
+
+"""
+
+
+def _step(state: int, number: int, delay: str, text: str, opcode: str, predicate: str = "true", core: str = "") -> str:
+    name = text.partition(" = ")[0].lstrip("%") if " = " in text else ""
+    named = f" '{name}'" if name else ""
+    return (
+        f'ST_{state} : Operation {number} [1/1] ({delay}ns)   --->   "{text}" [sum.cpp:{number}]   --->   '
+        f"Operation {number} '{opcode}'{named} <Predicate = {predicate}> <Delay = {delay}>{core}"
+    )
+
+
+_FIFO = (
+    " <CoreInst = \"FIFO\">   --->   Core 77 'FIFO' <Latency = 0> <II = 1> <Delay = 1.42> <Storage> "
+    "<Opcode : 'read' 'write' 'nbread' 'nbwrite'> <Ports = 0> <Width = 32> <Depth = 2> <FIFO>"
+)
+
+REPORT = HEADING + "\n".join(
+    (
+        "State 1 <SV = 0> <Delay = 1.24>",
+        _step(1, 1, "0.00", "%i = alloca i32 1", "alloca"),
+        _step(1, 2, "0.38", "%store_ln0 = store i7 0, i7 %i", "store"),
+        _step(1, 3, "0.00", "%br_ln1 = br void %for.inc", "br"),
+        _step(1, 4, "0.00", "%i_1 = load i7 %i", "load"),
+        _step(1, 5, "0.59", "%icmp_ln2 = icmp_eq  i7 %i_1, i7 64", "icmp"),
+        _step(1, 6, "0.70", "%add_ln2 = add i7 %i_1, i7 1", "add"),
+        _step(1, 7, "0.00", "%br_ln2 = br i1 %icmp_ln2, void %for.inc.split, void %for.end.exitStub", "br"),
+        _step(1, 8, "0.38", "%store_ln2 = store i7 %add_ln2, i7 %i", "store", "(!icmp_ln2)"),
+        _step(1, 12, "0.00", "%ret_ln0 = ret", "ret", "(icmp_ln2)"),
+        "",
+        "State 2 <SV = 1> <Delay = 2.30>",
+        _step(2, 9, "1.42", "%v = read i32 @_ssdm_op_Read.ap_fifo.volatile.i32P0A, i32 %values", "read", core=_FIFO),
+        _step(2, 10, "0.88", "%total = add i32 %v, i32 7", "add"),
+        _step(2, 11, "0.00", "%br_ln3 = br void %for.inc", "br"),
+        "",
+    )
+)
