@@ -11,6 +11,19 @@ import playwright.sync_api as playwright
 
 _DEADLINE_MS = 120_000.0
 
+# What a page hears of (colours, sizes, keys) reaches its listeners with the next frame, and they may wait a moment
+# themselves (Plotly: 50 ms for labels, 100 for sizes): two frames, then 250 ms in which nothing of the page changes.
+_SETTLED = """() => new Promise((done) => {
+  const frame = () => new Promise((next) => requestAnimationFrame(next));
+  frame().then(frame).then(() => {
+    let timer;
+    const watch = new MutationObserver(() => wait());
+    const wait = () => { clearTimeout(timer); timer = setTimeout(() => { watch.disconnect(); done(); }, 250); };
+    watch.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+    wait();
+  });
+})"""
+
 
 def find_browser() -> str | None:
     """The path of Chromium or Chrome, None where there is none."""
@@ -50,19 +63,20 @@ class Page:
     def press(self, key: str) -> None:
         """A key as a person presses it, on what has the focus."""
         self._page.keyboard.press(key)
-        # Plotly shows labels at most every 50 ms.
-        self._page.wait_for_timeout(120)
+        self._settle()
 
     def colours(self, scheme: str) -> None:
         """The reader's preference: ``light`` or ``dark``."""
         self._page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        self._settle()
 
     def resize(self, width: int, height: int, *, phone: bool = False) -> None:
         """The window, in CSS pixels."""
+        # Playwright takes pictures of the size that it knows; that a window is a phone's it learns only for a new tab.
+        self._page.set_viewport_size({"width": width, "height": height})
         sizes = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
         self._devtools.send("Emulation.setDeviceMetricsOverride", sizes)
-        # Plotly follows the window after a moment.
-        self._page.wait_for_timeout(400)
+        self._settle()
 
     def pdf(self) -> bytes:
         """The page as it is printed."""
@@ -73,6 +87,9 @@ class Page:
         if selector is not None:
             return self._page.locator(selector).first.screenshot()
         return self._page.screenshot(full_page=whole)
+
+    def _settle(self) -> None:
+        self._page.evaluate(_SETTLED)
 
     def _note(self, message: playwright.ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
