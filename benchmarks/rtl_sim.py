@@ -20,7 +20,7 @@ from aebert.design.design import Design
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.program import build_program
 from aebert.numerics.quantised import QuantisedEncoder
-from aebert.timing.loop_schedules import LoopSchedule, estimated_schedules, scheduled_schedules
+from aebert.timing.loop_schedules import LoopLatency, estimated_schedules, scheduled_schedules
 from aebert.timing.memory_ports import PortTiming, port_timings
 from benchmarks.machine import machine_line
 from codegen.memory_image import build_memory_image
@@ -65,12 +65,10 @@ def draw(source: random.Random) -> Draw:
     return Draw(config, quantised, (source.randint(1, max_length),))
 
 
-def scheduled(rtl: KernelRtl) -> tuple[LoopSchedule, ...]:
+def scheduled(rtl: KernelRtl) -> tuple[LoopLatency, ...]:
     """II and depth of every loop, for timed emulation of the same schedule."""
     return tuple(
-        LoopSchedule(
-            f"{process}.{loop.label}", loop.interval if loop.pipelined else 0, loop.schedule.depth, "scheduled"
-        )
+        LoopLatency(f"{process}.{loop.label}", loop.interval if loop.pipelined else 0, loop.schedule.depth, "scheduled")
         for process, loops in rtl.timings.items()
         for loop in loops
     )

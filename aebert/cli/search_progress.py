@@ -12,13 +12,13 @@ import click
 from aebert.cli.output import Output, shows_bars
 
 if TYPE_CHECKING:
-    from aebert.search.run.rounds import State
+    from aebert.search.run.rounds import RoundState
 
 _LINE_EVERY_S = 10.0
 
 
 @contextmanager
-def search_progress(output: Output) -> Iterator[Callable[[State], None]]:
+def search_progress(output: Output) -> Iterator[Callable[[RoundState], None]]:
     """A callback for each state: a line that is rewritten on a terminal, elsewhere one every few seconds."""
     if output.quiet:
         yield lambda state: None
@@ -26,7 +26,7 @@ def search_progress(output: Output) -> Iterator[Callable[[State], None]]:
     began, first_done, last = time.monotonic(), -1, 0.0
     on_terminal = shows_bars()
 
-    def report(state: State) -> None:
+    def report(state: RoundState) -> None:
         nonlocal began, first_done, last
         now = time.monotonic()
         if first_done < 0:
@@ -45,7 +45,7 @@ def search_progress(output: Output) -> Iterator[Callable[[State], None]]:
         click.echo("\r\x1b[2K", err=True, nl=False)
 
 
-def describe_state(state: State, seconds_each: float) -> str:
+def describe_state(state: RoundState, seconds_each: float) -> str:
     """``96/256 candidates, best -0.3127 (trial 71, 0.41 ms predicted), front of 3, 0:42 left``; with a task, its metric
     before the trial."""
     from aebert.search.run.choice import pareto_front

@@ -15,7 +15,7 @@ from aebert.design.hardware_config import HardwareConfig
 from aebert.design.pipeline_latencies import Latencies
 from aebert.records.database import StoredRecord
 from aebert.records.record import RunRecord
-from aebert.timing.loop_schedules import LoopFigures, LoopSchedule
+from aebert.timing.loop_schedules import LoopFigures, LoopLatency
 from aebert.timing.scheduled_latencies import scheduled_latencies
 
 _DEVIATIONS = 2 * 1.645  # of the logarithm, from one end of an interval that holds nine of ten to the other
@@ -34,7 +34,7 @@ class Synthesis:
 
     def latencies(self, config: HardwareConfig) -> Latencies:
         """The closed form's, with what synthesis made of the loops."""
-        loops = [LoopSchedule(name, found.ii, found.depth, "csynth") for name, found in self.loops.items()]
+        loops = [LoopLatency(name, found.ii, found.depth, "csynth") for name, found in self.loops.items()]
         return scheduled_latencies(config, loops)
 
     def routed(self, name: str) -> tuple[float, Spread] | None:

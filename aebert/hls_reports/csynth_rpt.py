@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from aebert.hls_reports import values
-from aebert.hls_reports.model import CsynthReport, HlsClock, HlsResources, Instance, Module, ReportedLoop, ReportSource
+from aebert.hls_reports.model import (
+    CsynthReport,
+    HlsClock,
+    HlsResources,
+    ReportedInstance,
+    ReportedLoop,
+    ReportedModule,
+    ReportSource,
+)
 from aebert.hls_reports.part_names import part_name
 from aebert.hls_reports.reading import ReportText
 from aebert.hls_reports.tables import cells, find_line, key_value, raw_cells, require_whole, table_after
@@ -50,7 +58,7 @@ def _csynth(report: ReportText) -> CsynthReport:
             top=function,
             date=key_value(lines, "Date"),
         ),
-        module=Module(
+        module=ReportedModule(
             name=function,
             latency_cycles=latency,
             latency_average_cycles=None,
@@ -178,15 +186,15 @@ def _totals(lines: Sequence[str]) -> dict[str, HlsResources]:
     return found
 
 
-def _instances(lines: Sequence[str]) -> tuple[Instance, ...]:
+def _instances(lines: Sequence[str]) -> tuple[ReportedInstance, ...]:
     """Sub-modules: cycles from the latency detail, resources from the utilisation detail, matched by instance name."""
     timed: dict[str, tuple[str, tuple[IntRange, IntRange, str]]] = {}
     for line in table_after(lines, _section(lines, "+ Latency", "* Instance")):
         row = cells(line)
         if len(row) in (_LATENCY_CELLS + 2, _LATENCY_CELLS_2018 + 2) and row[2].lower() != "min":
             timed[row[0]] = (row[1], _cycles(row[2:]))
-    found: dict[str, Instance] = {
-        name: Instance(name, module, latency, interval, pipeline, None)
+    found: dict[str, ReportedInstance] = {
+        name: ReportedInstance(name, module, latency, interval, pipeline, None)
         for name, (module, (latency, interval, pipeline)) in timed.items()
     }
     start = find_line(lines, "* Instance", _section(lines, "== Utilization Estimates"))
@@ -196,7 +204,7 @@ def _instances(lines: Sequence[str]) -> tuple[Instance, ...]:
         if row[0] == "Total" or len(row) != len(rows[0]):
             continue
         known = found.get(row[0])
-        found[row[0]] = Instance(
+        found[row[0]] = ReportedInstance(
             name=row[0],
             module=row[1],
             latency_cycles=known.latency_cycles if known else None,

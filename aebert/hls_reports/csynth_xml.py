@@ -10,12 +10,12 @@ from aebert.hls_reports import values
 from aebert.hls_reports.model import (
     BindNode,
     CsynthReport,
-    Fifo,
     HlsClock,
     HlsResources,
-    Instance,
-    Module,
+    ReportedFifo,
+    ReportedInstance,
     ReportedLoop,
+    ReportedModule,
     ReportedPragma,
     ReportSource,
     Violation,
@@ -72,7 +72,7 @@ def _csynth(report: ReportText, root: Element) -> CsynthReport:
         flow_target=_text(assignments, "FlowTarget"),
         modules=modules,
         fifos=tuple(
-            Fifo(_text(fifo, "Name") or "", _count(fifo, "StaticDepth"))
+            ReportedFifo(_text(fifo, "Name") or "", _count(fifo, "StaticDepth"))
             for fifo in root.iterfind("FIFOInformation/FIFOInst")
         ),
         pragmas=tuple(_pragma(element) for element in root.iterfind("PragmaReport/Pragma")),
@@ -80,7 +80,7 @@ def _csynth(report: ReportText, root: Element) -> CsynthReport:
     )
 
 
-def _inner_module(element: Element) -> Module:
+def _inner_module(element: Element) -> ReportedModule:
     """One ``ModuleInformation/Module`` (2020.2 on)."""
     name = _text(element, "Name")
     if name is None:
@@ -99,12 +99,12 @@ def _inner_module(element: Element) -> Module:
     )
 
 
-def _module(name: str, clock: HlsClock, estimates: Element, area: Element) -> Module:
+def _module(name: str, clock: HlsClock, estimates: Element, area: Element) -> ReportedModule:
     overall = _required(estimates, "SummaryOfOverallLatency")
     resources = _resources(area.find("Resources"))
     if resources is None:
         raise MalformedValue(f"{values.quoted(name)}: AreaEstimates/Resources is missing")
-    return Module(
+    return ReportedModule(
         name=name,
         latency_cycles=_between(overall, "Best-caseLatency", "Worst-caseLatency"),
         latency_average_cycles=_count(overall, "Average-caseLatency"),
@@ -145,12 +145,12 @@ def _loop(element: Element) -> ReportedLoop:
     )
 
 
-def _instance(element: Element) -> Instance:
+def _instance(element: Element) -> ReportedInstance:
     """A direct sub-module of the top; its figures are in the entry of ``modules`` with the module's name."""
     name, module = _text(element, "InstName"), _text(element, "ModuleName")
     if name is None or module is None:
         raise MalformedValue("RTLDesignHierarchy instance without InstName or ModuleName")
-    return Instance(name, module, None, None, None, None)
+    return ReportedInstance(name, module, None, None, None, None)
 
 
 def _bind_node(node: Element) -> BindNode:

@@ -54,7 +54,7 @@ class BindNode:
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class ReportedInstance:
     """A sub-module as the caller's report lists it."""
 
     name: str
@@ -66,7 +66,7 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
+class ReportedModule:
     """Estimates for one function. ``interval_cycles``: cycles between two starts of the function."""
 
     name: str
@@ -80,12 +80,12 @@ class Module:
     available_slr: HlsResources | None = None
     throughput_cycles: IntRange | None = None
     loops: tuple[ReportedLoop, ...] = ()
-    instances: tuple[Instance, ...] = ()
+    instances: tuple[ReportedInstance, ...] = ()
     bind_nodes: tuple[BindNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Fifo:
+class ReportedFifo:
     """A stream between processes and its depth in words."""
 
     name: str
@@ -121,10 +121,10 @@ class CsynthReport:
 
     kind: Literal["csynth_xml", "csynth_rpt"]
     source: ReportSource
-    module: Module
+    module: ReportedModule
     flow_target: str | None = None
-    modules: tuple[Module, ...] = ()
-    fifos: tuple[Fifo, ...] = ()
+    modules: tuple[ReportedModule, ...] = ()
+    fifos: tuple[ReportedFifo, ...] = ()
     pragmas: tuple[ReportedPragma, ...] = ()
     violations: tuple[Violation, ...] = ()
 

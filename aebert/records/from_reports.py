@@ -21,9 +21,9 @@ from aebert.hls_reports.model import (
     KernelUtilization,
     LinkLog,
     LoggedPipeline,
-    Module,
     MonitoredUnit,
     ProfileSummary,
+    ReportedModule,
     ResultRow,
     ResultsTable,
     SiteUsage,
@@ -152,7 +152,7 @@ def _csynth(report: CsynthReport, top: str | None) -> list[RunRecord]:
     return found
 
 
-def _pipelines(owner: RunRecord, module: Module) -> Iterator[RunRecord]:
+def _pipelines(owner: RunRecord, module: ReportedModule) -> Iterator[RunRecord]:
     """Its pipelined loops, those inside others too."""
     waiting = list(module.loops)
     while waiting:
@@ -180,7 +180,7 @@ def _pipelines(owner: RunRecord, module: Module) -> Iterator[RunRecord]:
             )
 
 
-def _csynth_module(report: CsynthReport, design: str, module: Module) -> RunRecord:
+def _csynth_module(report: CsynthReport, design: str, module: ReportedModule) -> RunRecord:
     latency, inside = module.latency_cycles, module.name != design
     return replace(
         _with_hls(_base(report, "csynth", design), module.resources),

@@ -20,7 +20,7 @@ from aebert.search.run.choice import Ranked, finalists, pareto_front
 from aebert.search.run.hardware_in_the_loop import HardwareLoop
 from aebert.search.run.refinement import Refiner, held_out
 from aebert.search.run.results import SubnetWriter, write_results
-from aebert.search.run.rounds import Search, SearchResult, SearchSettings, State, aims_of
+from aebert.search.run.rounds import RoundState, Search, SearchResult, SearchSettings, aims_of
 from aebert.search.run.run_directory import RunDirectory, Setting, locked, open_run, rows_digest
 from aebert.search.run.study import Study, check_storage, sqlite_url, without_password
 from aebert.search.run.summarise import summarise
@@ -128,7 +128,7 @@ def search(
     resume: bool = False,
     context: Mapping[str, str] | None = None,
     progress: Progress = no_progress,
-    report: Callable[[State], None] = lambda state: None,
+    report: Callable[[RoundState], None] = lambda state: None,
 ) -> Found:
     """Search the best subnets of ``model`` within the budgets of ``plan``; the folder ``output`` holds what is found.
 

@@ -35,7 +35,7 @@ class ArrayPragmas:
 
 
 @dataclass(frozen=True)
-class Dependence:
+class DependencePragma:
     """Iterations of ``loop`` between a write to ``array`` and a read of the same element; 0: they never meet."""
 
     loop: str
@@ -47,14 +47,14 @@ class Dependence:
 class KernelPragmas:
     loops: tuple[LoopPragmas, ...]
     arrays: tuple[ArrayPragmas, ...]
-    dependences: tuple[Dependence, ...]
+    dependences: tuple[DependencePragma, ...]
 
 
 def parse_pragmas(sources: Iterable[str]) -> KernelPragmas:
     """Reads rendered C++ files. Raises AebertError for a marked loop without a body mark or an II that is no number."""
     loops: list[LoopPragmas] = []
     arrays: list[ArrayPragmas] = []
-    dependences: list[Dependence] = []
+    dependences: list[DependencePragma] = []
     for source in sources:
         lines = source.splitlines()
         for number, line in enumerate(lines):
@@ -94,13 +94,15 @@ def _ii(name: str, pragmas: list[HlsPragma]) -> int | None:
     return None
 
 
-def _dependences(loop: str, pragmas: list[HlsPragma]) -> Iterator[Dependence]:
+def _dependences(loop: str, pragmas: list[HlsPragma]) -> Iterator[DependencePragma]:
     process = loop.partition(".")[0]
     for pragma in pragmas:
         if pragma.name == "DEPENDENCE":
             options = pragma.options
             distance = (options.get("distance") or "0") if options.get("dependent") == "true" else "0"
-            yield Dependence(loop, f"{process}.{options['variable']}", _number(f"loop {loop}: distance", distance))
+            yield DependencePragma(
+                loop, f"{process}.{options['variable']}", _number(f"loop {loop}: distance", distance)
+            )
 
 
 def _array(name: str, variable: str, lines: list[str]) -> ArrayPragmas:

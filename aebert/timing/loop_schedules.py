@@ -27,7 +27,7 @@ _REQUANTISE: tuple[OperatorName, ...] = ("wide_multiply", "fabric", "fabric")
 
 
 @dataclass(frozen=True)
-class LoopSchedule:
+class LoopLatency:
     """``ii`` 0: a sequential loop of ``depth`` cycles of control per iteration. ``path`` explains an estimate."""
 
     loop: str
@@ -89,42 +89,40 @@ def _longest_paths(config: HardwareConfig) -> Mapping[str, tuple[OperatorName, .
     }  # fmt: skip
 
 
-def estimated_schedules(config: HardwareConfig, pragmas: KernelPragmas) -> tuple[LoopSchedule, ...]:
+def estimated_schedules(config: HardwareConfig, pragmas: KernelPragmas) -> tuple[LoopLatency, ...]:
     """II as the pragmas ask for, depth from the operator table, for every loop of the rendered kernel."""
     paths = _longest_paths(config)
     schedules = []
     for loop in pragmas.loops:
         if loop.ii is None:
-            schedules.append(LoopSchedule(loop.name, 0, path_cycles(_SEQUENTIAL), "operator table", _SEQUENTIAL))
+            schedules.append(LoopLatency(loop.name, 0, path_cycles(_SEQUENTIAL), "operator table", _SEQUENTIAL))
             continue
         path = paths.get(loop.name, _MOVE)
         # An iteration that moves several elements of one stream takes as many cycles.
         depth = path_cycles(path) + loop.ii - 1
-        schedules.append(LoopSchedule(loop.name, loop.ii, depth, "operator table", path))
+        schedules.append(LoopLatency(loop.name, loop.ii, depth, "operator table", path))
     return tuple(schedules)
 
 
-def scheduled_schedules(estimated: Iterable[LoopSchedule], found: Iterable[LoopSchedule]) -> tuple[LoopSchedule, ...]:
+def scheduled_schedules(estimated: Iterable[LoopLatency], found: Iterable[LoopLatency]) -> tuple[LoopLatency, ...]:
     """``estimated`` with the figures of ``found`` where it has the loop."""
     known = {schedule.loop: schedule for schedule in found}
     return tuple(known.get(schedule.loop, schedule) for schedule in estimated)
 
 
 def recorded_schedules(
-    estimated: Iterable[LoopSchedule], recorded: Mapping[str, LoopFigures]
-) -> tuple[LoopSchedule, ...]:
+    estimated: Iterable[LoopLatency], recorded: Mapping[str, LoopFigures]
+) -> tuple[LoopLatency, ...]:
     """``estimated`` with the figures that are ``recorded`` by function and label, where there are some."""
     return tuple(
         schedule
         if (found := recorded.get(schedule.loop)) is None
-        else LoopSchedule(schedule.loop, found.ii, found.depth, "csynth")
+        else LoopLatency(schedule.loop, found.ii, found.depth, "csynth")
         for schedule in estimated
     )
 
 
-def synthesised_schedules(
-    estimated: Iterable[LoopSchedule], reports: Iterable[CsynthReport]
-) -> tuple[LoopSchedule, ...]:
+def synthesised_schedules(estimated: Iterable[LoopLatency], reports: Iterable[CsynthReport]) -> tuple[LoopLatency, ...]:
     """``estimated`` with the figures of ``reports`` where they have the loop (function and label).
 
     Raises AebertError when no loop of the kernel is in the reports: they are about something else.
@@ -147,8 +145,8 @@ def _report_loops(report: CsynthReport) -> Iterable[tuple[str, ReportedLoop]]:
             yield f"{function}.{loop.name}", loop
 
 
-def _synthesised(schedule: LoopSchedule, loop: ReportedLoop | None) -> LoopSchedule:
+def _synthesised(schedule: LoopLatency, loop: ReportedLoop | None) -> LoopLatency:
     if loop is None or not loop.pipelined or loop.ii_achieved is None or loop.depth_cycles is None:
         return schedule
     ii, depth = loop.ii_achieved.max, loop.depth_cycles.max
-    return schedule if ii is None or depth is None else LoopSchedule(schedule.loop, ii, depth, "csynth")
+    return schedule if ii is None or depth is None else LoopLatency(schedule.loop, ii, depth, "csynth")

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.pipeline_latencies import DEFAULT_LATENCIES, ENGINE_LOOP, LOOPS, Latencies
-from aebert.timing.loop_schedules import LoopSchedule
+from aebert.timing.loop_schedules import LoopLatency
 
 
-def scheduled_latencies(config: HardwareConfig, schedules: Iterable[LoopSchedule]) -> Latencies:
+def scheduled_latencies(config: HardwareConfig, schedules: Iterable[LoopLatency]) -> Latencies:
     """Depths, and the engine's II, of ``schedules`` that are scheduled or synthesised; the rest as by default.
 
     The other loops are taken to have the II that they ask for: timed emulation counts with all of them.

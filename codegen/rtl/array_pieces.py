@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aebert.support.errors import AebertError
 from codegen.rtl.builder import Builder
-from codegen.rtl.nodes import TRUE, Access, Kind, Node, Ref, Site
+from codegen.rtl.nodes import TRUE, AccessKind, AccessSite, Kind, Ref, RtlNode
 from codegen.rtl.scope import File, Scope
 from codegen.schedule.frontend.addresses import Location
 from codegen.schedule.frontend.arrays import Array, ArrayKind, RegisterLayout, accessed
@@ -37,12 +37,12 @@ class ArrayPieces:
     value: Callable[[Operand, int], Ref]
     state: dict[_Key, Ref] = field(default_factory=dict)
     written: dict[_Key, Ref] = field(default_factory=dict)
-    rows: dict[Row, Node] = field(default_factory=dict)
+    rows: dict[Row, RtlNode] = field(default_factory=dict)
     waiting: dict[Row, _Waiting] = field(default_factory=dict)
 
     def site(
         self,
-        access: Access,
+        access: AccessKind,
         storage: str,
         bits: int,
         condition: Ref,
@@ -52,11 +52,11 @@ class ArrayPieces:
         width: int = 0,
         fields: tuple[tuple[int, int], ...] = (),
         bank: int | None = 0,
-    ) -> Node:
+    ) -> RtlNode:
         name = f"{storage}_{access.value}"
         node = self.builder.node(name, bits, (condition, *data), lambda o: o[0], Kind.SITE, start=stage)
-        self.builder.piece.sites.append(Site(access, storage, node, fields, bank))
-        if access is not Access.STORE:
+        self.builder.piece.sites.append(AccessSite(access, storage, node, fields, bank))
+        if access is not AccessKind.STORE:
             used = self.scope.streams.setdefault(storage, {})
             used[access.value] = max(width, used.get(access.value, 0))
         return node
@@ -74,7 +74,7 @@ class ArrayPieces:
             if row not in self.rows:
                 name = self.scope.arguments[array.base]
                 self.rows[row] = self.site(
-                    Access.READ, name, 8 * array.row_bytes, condition, (), stage, width=8 * array.row_bytes
+                    AccessKind.READ, name, 8 * array.row_bytes, condition, (), stage, width=8 * array.row_bytes
                 )
         else:
             self.flush(condition, array.base)
@@ -99,7 +99,7 @@ class ArrayPieces:
 
     def _read_row(
         self, array: Array, row: Row, location: Location, instruction: Instruction, stage: int, latency: int
-    ) -> Node:
+    ) -> RtlNode:
         memory = self.scope.memory(array)
         address, bank = self._address(array, location, instruction)
         if len(address) > 1 or bank is None:
@@ -110,7 +110,9 @@ class ArrayPieces:
             latency=latency,
         )  # fmt: skip
 
-    def _read_table(self, array: Array, location: Location, instruction: Instruction, stage: int, latency: int) -> Node:
+    def _read_table(
+        self, array: Array, location: Location, instruction: Instruction, stage: int, latency: int
+    ) -> RtlNode:
         rom = self.scope.rom(array, instruction.bits)
         size = instruction.bits // 8
         width = max(1, (len(rom.values) - 1).bit_length())
@@ -195,12 +197,12 @@ class ArrayPieces:
             if array.kind is ArrayKind.PORT:
                 name = self.scope.arguments[array.base]
                 joined = self.builder.joined(parts)
-                self.site(Access.WRITE, name, 1, condition, (joined,), held.stage, width=joined.bits)
+                self.site(AccessKind.WRITE, name, 1, condition, (joined,), held.stage, width=joined.bits)
                 continue
             memory = self.scope.memory(array)
             memory.fields |= set(fields)
             self.site(
-                Access.STORE, array.base, 1, condition, (*held.address, *parts), held.stage, fields=fields,
+                AccessKind.STORE, array.base, 1, condition, (*held.address, *parts), held.stage, fields=fields,
                 bank=held.bank,
             )  # fmt: skip
             self.rows = {each: node for each, node in self.rows.items() if each.base != row.base}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from codegen.rtl.expressions import part, sign_extended, zero_extended
 from codegen.rtl.names import Names
-from codegen.rtl.nodes import FALSE, TRUE, Kind, Literal, Node, Piece, Ref, Text
+from codegen.rtl.nodes import FALSE, TRUE, Kind, Literal, Ref, RtlNode, RtlPiece, Text
 
 
 @dataclass
@@ -17,9 +17,9 @@ class Builder:
     names: Names
     prefix: str = ""
     line: str = ""
-    piece: Piece = field(default_factory=Piece)
-    _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
-    _inverse: dict[Node, Node] = field(default_factory=dict)
+    piece: RtlPiece = field(default_factory=RtlPiece)
+    _known: dict[tuple[object, ...], RtlNode] = field(default_factory=dict)
+    _inverse: dict[RtlNode, RtlNode] = field(default_factory=dict)
 
     def node(
         self,
@@ -31,13 +31,15 @@ class Builder:
         *,
         start: int = 0,
         latency: int = 0,
-    ) -> Node:
+    ) -> RtlNode:
         """A new node."""
-        found = Node(self.names.new(self.prefix + name), bits, kind, tuple(operands), text, self.line, start, latency)
+        found = RtlNode(
+            self.names.new(self.prefix + name), bits, kind, tuple(operands), text, self.line, start, latency
+        )
         self.piece.nodes.append(found)
         return found
 
-    def shared(self, what: str, bits: int, operands: Sequence[Ref], text: Text) -> Node:
+    def shared(self, what: str, bits: int, operands: Sequence[Ref], text: Text) -> RtlNode:
         """A node that stands for all that compute ``what`` of the same operands."""
         key = (what, bits, *(each if isinstance(each, Literal) else id(each) for each in operands))
         if key not in self._known:
@@ -73,10 +75,10 @@ class Builder:
     def inverse(self, ref: Ref) -> Ref:
         if isinstance(ref, Literal):
             return Literal(1, 1 - ref.value % 2)
-        if isinstance(ref, Node) and ref in self._inverse:
+        if isinstance(ref, RtlNode) and ref in self._inverse:
             return self._inverse[ref]
         found = self.shared("not_", 1, (ref,), lambda o: f"~{o[0]}")
-        if isinstance(ref, Node):
+        if isinstance(ref, RtlNode):
             self._inverse[found] = ref
             self._inverse[ref] = found
         return found
@@ -96,7 +98,7 @@ class Builder:
         return left if right == FALSE else self.shared("or_", 1, (left, right), lambda o: f"{o[0]} | {o[1]}")
 
     def _known_inverse(self, ref: Ref) -> Ref | None:
-        return self._inverse.get(ref) if isinstance(ref, Node) else None
+        return self._inverse.get(ref) if isinstance(ref, RtlNode) else None
 
     def equals(self, ref: Ref, constant: int) -> Ref:
         literal = Literal(ref.bits, constant)

@@ -32,7 +32,7 @@ def branch_condition(
 
 
 @dataclass
-class Conditions:
+class BlockConditions:
     """Of one iteration. As `codegen.schedule.frontend.predicates`, over values instead of operations.
 
     An exit from the loop's header does not count: an iteration that leaves there does nothing (see `Pipeline`).

@@ -13,7 +13,7 @@ from codegen.rtl.nodes import Literal, Ref
 from codegen.rtl.pipeline import Pipeline, header_phis
 from codegen.rtl.scope import Scope
 from codegen.rtl.straight import Straight
-from codegen.rtl.texts import Assignment, State, Transition
+from codegen.rtl.texts import Assignment, StateText, Transition
 from codegen.schedule.frontend.ir import Instruction, Operand
 
 IDLE = "S_idle"
@@ -31,11 +31,11 @@ class Edges:
     bursts: Mapping[str, Burst]
     stage_text: StageText
 
-    def states(self) -> list[State]:
+    def states(self) -> list[StateText]:
         """Idle first."""
         entry = self.scope.function.entry
         begin = self._follow("", entry, _From(self))
-        found = [State(IDLE, "start", (begin,), "waits for the launch")]
+        found = [StateText(IDLE, "start", (begin,), "waits for the launch")]
         for straight in self.straights.values():
             if self._threaded(straight.label) and straight.label != entry:
                 continue
@@ -44,10 +44,10 @@ class Edges:
             found += self._pipeline_states(header, pipeline)
         return found
 
-    def _straight_states(self, straight: Straight) -> Iterator[State]:
+    def _straight_states(self, straight: Straight) -> Iterator[StateText]:
         name = identifier(straight.label)
         for stage in range(straight.last_stage):
-            yield State(f"S_{name}_{stage}", "go", (Transition("", (), f"S_{name}_{stage + 1}"),))
+            yield StateText(f"S_{name}_{stage}", "go", (Transition("", (), f"S_{name}_{stage + 1}"),))
         last = straight.last_stage
         source = _From(self, straight)
         if not straight.edges:
@@ -60,21 +60,21 @@ class Edges:
                 )
                 for number, (target, condition) in enumerate(straight.edges)
             )  # fmt: skip
-        yield State(f"S_{name}_{last}", "go", transitions)
+        yield StateText(f"S_{name}_{last}", "go", transitions)
 
-    def _pipeline_states(self, header: str, pipeline: Pipeline) -> Iterator[State]:
+    def _pipeline_states(self, header: str, pipeline: Pipeline) -> Iterator[StateText]:
         name = identifier(pipeline.name)
         burst = self.bursts.get(header)
         onward = self._left(pipeline)
         if burst is not None:
             begins = Transition("", (), f"S_{name}", begins=name)
-            yield State(f"S_{name}_request", f"{burst.port}_request_ready", (begins,), "asks for the loop's words")
+            yield StateText(f"S_{name}_request", f"{burst.port}_request_ready", (begins,), "asks for the loop's words")
         if burst is None or not burst.writes:
-            yield State(f"S_{name}", f"go & {name}_leaves", (onward,), "the loop, until its last stage is empty")
+            yield StateText(f"S_{name}", f"go & {name}_leaves", (onward,), "the loop, until its last stage is empty")
             return
         confirm = f"S_{name}_confirm"
-        yield State(f"S_{name}", f"go & {name}_leaves", (Transition("", (), confirm),))
-        yield State(confirm, f"{burst.port}_idle", (onward,), "until the last write is confirmed")
+        yield StateText(f"S_{name}", f"go & {name}_leaves", (Transition("", (), confirm),))
+        yield StateText(confirm, f"{burst.port}_idle", (onward,), "until the last write is confirmed")
 
     def _left(self, pipeline: Pipeline) -> Transition:
         """How it goes on behind the loop, the same by whatever edge it is left."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aebert.support.errors import AebertError
-from aebert.timing.loop_schedules import LoopSchedule
+from aebert.timing.loop_schedules import LoopLatency
 from codegen.manifest import Manifest, Register, register_map
 from codegen.project_sources import ProjectSources
 from codegen.render import environment
@@ -16,7 +16,7 @@ from codegen.rtl.process import process_text
 from codegen.rtl.render import folded, range_of, render_process
 from codegen.rtl.texts import ProcessText, StreamUse
 from codegen.rtl.timing import LoopTiming, loop_timing
-from codegen.rtl.top_level import Stream, TopLevel, read_top_level
+from codegen.rtl.top_level import DeclaredStream, TopLevel, read_top_level
 from codegen.schedule.frontend.kernel import source_processes
 from codegen.schedule.graph import DesignContext
 from codegen.schedule.operator_model import fitted_model
@@ -26,7 +26,7 @@ _BLOCK = {"bram": (1, "block"), "uram": (1, "ultra")}
 
 
 @dataclass(frozen=True)
-class Fifo:
+class FifoText:
     name: str
     bits: int
     depth: int
@@ -44,7 +44,7 @@ class AxiPort:
 
 
 @dataclass(frozen=True)
-class Instance:
+class InstanceText:
     """``connections``: port of the module, wire of the top level."""
 
     module: str
@@ -63,9 +63,9 @@ class End:
 @dataclass(frozen=True)
 class KernelText:
     name: str
-    fifos: tuple[Fifo, ...]
+    fifos: tuple[FifoText, ...]
     ports: tuple[AxiPort, ...]
-    instances: tuple[Instance, ...]
+    instances: tuple[InstanceText, ...]
     registers: tuple[Register, ...]
     ends: tuple[End, ...]
     moves: tuple[str, ...]
@@ -103,9 +103,9 @@ class KernelRtl:
         )
 
     @property
-    def schedules(self) -> tuple[LoopSchedule, ...]:
+    def schedules(self) -> tuple[LoopLatency, ...]:
         """Of the pipelined loops, as the RTL has them."""
-        return tuple(LoopSchedule(loop.name, loop.interval, loop.depth, "scheduled") for loop in self.loops)
+        return tuple(LoopLatency(loop.name, loop.interval, loop.depth, "scheduled") for loop in self.loops)
 
 
 def kernel_rtl(sources: ProjectSources, manifest: Manifest) -> KernelRtl:
@@ -177,7 +177,7 @@ def join(top: TopLevel, processes: Sequence[ProcessText]) -> KernelText:
             connections += [(f"{port.name}_{each}", f"{outer[port.name]}_{each}") for each in names]
             if port.writes:
                 connections.append((f"{port.name}_idle", f"{outer[port.name]}_idle"))
-        instances.append(Instance(text.name, tuple(connections)))
+        instances.append(InstanceText(text.name, tuple(connections)))
     axi = tuple(
         AxiPort(port.name, port_bits[port.name], port.name in writers, port.burst, port.outstanding)
         for port in top.ports
@@ -203,9 +203,9 @@ def _stream_connections(use: StreamUse, storage: str, is_port: bool) -> list[tup
     return [(f"{use.name}_{end}", f"{storage}_{side}_{end}") for end in ends]
 
 
-def _fifo(stream: Stream, bits: dict[str, dict[bool, int]]) -> Fifo:
+def _fifo(stream: DeclaredStream, bits: dict[str, dict[bool, int]]) -> FifoText:
     ends = bits.get(stream.name, {})
     if len(ends) != 2 or ends[True] != ends[False]:
         raise AebertError(f"kernel.cpp: stream {stream.name} needs one writer and one reader of the same width")
     block, style = _BLOCK.get(stream.implementation, (0, "distributed"))
-    return Fifo(stream.name, ends[True], stream.depth, block, style)
+    return FifoText(stream.name, ends[True], stream.depth, block, style)

@@ -36,7 +36,7 @@ class Kind(Enum):
 
 
 @dataclass
-class Node:
+class RtlNode:
     """``stage``: in which it is computed; ``ready``: in which it may be used first.
 
     ``start``: the schedule's stage. ``latency``: stages that the schedule gives it. ``line``: of the source.
@@ -67,12 +67,12 @@ class Node:
         return self is other
 
 
-Ref = Literal | Outside | Node
+Ref = Literal | Outside | RtlNode
 TRUE = Literal(1, 1)
 FALSE = Literal(1, 0)
 
 
-class Access(Enum):
+class AccessKind(Enum):
     READ = "read"  # waits for an element
     POLL = "poll"  # takes one if there is one: the top bit of the result says so
     EMPTY = "empty"
@@ -82,16 +82,16 @@ class Access(Enum):
 
 
 @dataclass
-class Site:
+class AccessSite:
     """An access. ``node``'s first operand is its condition, the others its data (a store's address in front of it).
 
     ``fields`` of a store: (lowest bit, bits) of each part of the row. ``bank`` None: named by the operand behind the
     address.
     """
 
-    access: Access
+    access: AccessKind
     storage: str
-    node: Node
+    node: RtlNode
     fields: tuple[tuple[int, int], ...] = ()
     bank: int | None = 0
 
@@ -101,29 +101,29 @@ class Site:
 
 
 @dataclass
-class Carried:
+class CarriedRegister:
     """``register`` holds what ``load`` reads; an iteration leaves ``following``. ``gated``: not past the exit."""
 
     register: str
-    load: Node
+    load: RtlNode
     following: Ref
     gated: bool
 
 
 @dataclass
-class Piece:
+class RtlPiece:
     """Nodes in an order in which each stands behind its operands (carried ones first)."""
 
-    nodes: list[Node] = field(default_factory=list)
-    sites: list[Site] = field(default_factory=list)
-    carried: list[Carried] = field(default_factory=list)
+    nodes: list[RtlNode] = field(default_factory=list)
+    sites: list[AccessSite] = field(default_factory=list)
+    carried: list[CarriedRegister] = field(default_factory=list)
 
 
 def ready_of(ref: Ref) -> int:
-    return ref.ready if isinstance(ref, Node) else 0
+    return ref.ready if isinstance(ref, RtlNode) else 0
 
 
-def settle(nodes: Sequence[Node]) -> None:
+def settle(nodes: Sequence[RtlNode]) -> None:
     """Stages from the schedule's and the operands'; carried nodes keep theirs."""
     for node in nodes:
         if node.kind is not Kind.CARRIED:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from aebert.support.errors import AebertError
 from codegen.rtl.array_pieces import ArrayPieces
 from codegen.rtl.builder import Builder
-from codegen.rtl.conditions import Conditions
+from codegen.rtl.conditions import BlockConditions
 from codegen.rtl.expressions import intrinsic_text, pure_text
-from codegen.rtl.nodes import TRUE, Access, Literal, Ref
+from codegen.rtl.nodes import TRUE, AccessKind, Literal, Ref
 from codegen.rtl.scope import Scope
 from codegen.schedule.frontend.control_flow import Iteration
 from codegen.schedule.frontend.ir import Instruction, Operand
@@ -18,9 +18,12 @@ from codegen.schedule.frontend.loop_graph import Position
 
 IGNORED = ("llvm.lifetime", "llvm.dbg", "llvm.assume", "llvm.experimental.noalias", "aebert_iteration")
 _ACCESSES = {
-    "aebert_stream_read": Access.READ, "aebert_stream_read_nb": Access.POLL, "aebert_stream_empty": Access.EMPTY,
-    "aebert_stream_full": Access.FULL, "aebert_stream_write": Access.WRITE,
-}  # fmt: skip
+    "aebert_stream_read": AccessKind.READ,
+    "aebert_stream_read_nb": AccessKind.POLL,
+    "aebert_stream_empty": AccessKind.EMPTY,
+    "aebert_stream_full": AccessKind.FULL,
+    "aebert_stream_write": AccessKind.WRITE,
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class PieceReader:
     block: str = ""
 
     def __post_init__(self) -> None:
-        self.conditions = None if self.iteration is None else Conditions(self.iteration, self.builder, self.value)
+        self.conditions = None if self.iteration is None else BlockConditions(self.iteration, self.builder, self.value)
         self.arrays = ArrayPieces(self.scope, self.builder, self.value)
 
     def value(self, operand: Operand, bits: int) -> Ref:
@@ -158,12 +161,14 @@ class PieceReader:
         else:
             raise AebertError(f"{self.builder.line}: calls {name}, which has no form in SystemVerilog")
 
-    def _stream(self, instruction: Instruction, access: Access, place: Place) -> None:
+    def _stream(self, instruction: Instruction, access: AccessKind, place: Place) -> None:
         stream = self.scope.stream(instruction.operands[0])
         bits = _number(instruction.operands[1]) if len(instruction.operands) > 1 else 0
         data: tuple[Ref, ...] = ()
-        result = {Access.READ: bits, Access.POLL: bits + 1, Access.EMPTY: 1, Access.FULL: 1}.get(access, 1)
-        if access is Access.WRITE:
+        result = {AccessKind.READ: bits, AccessKind.POLL: bits + 1, AccessKind.EMPTY: 1, AccessKind.FULL: 1}.get(
+            access, 1
+        )
+        if access is AccessKind.WRITE:
             element = instruction.operands[2]
             words = self.words[element] if isinstance(element, str) and element in self.words else None
             joined = self.builder.joined(words) if words else self.value(element, 64)

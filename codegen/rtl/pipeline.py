@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from aebert.support.errors import AebertError
 from codegen.rtl.array_pieces import loop_writes
 from codegen.rtl.builder import Builder
-from codegen.rtl.nodes import FALSE, Access, Carried, Kind, Node, Outside, Ref, Site, ready_of, settle
+from codegen.rtl.nodes import (
+    FALSE,
+    AccessKind,
+    AccessSite,
+    CarriedRegister,
+    Kind,
+    Outside,
+    Ref,
+    RtlNode,
+    ready_of,
+    settle,
+)
 from codegen.rtl.piece_reader import PieceReader, Places
 from codegen.rtl.scope import Scope
 from codegen.schedule.frontend.control_flow import Iteration
@@ -36,15 +47,15 @@ class Pipeline:
     depth: int = 0
 
     @property
-    def nodes(self) -> Sequence[Node]:
+    def nodes(self) -> Sequence[RtlNode]:
         return self.reader.builder.piece.nodes
 
     @property
-    def sites(self) -> Sequence[Site]:
+    def sites(self) -> Sequence[AccessSite]:
         return self.reader.builder.piece.sites
 
     @property
-    def carried(self) -> Sequence[Carried]:
+    def carried(self) -> Sequence[CarriedRegister]:
         return self.reader.builder.piece.carried
 
 
@@ -69,7 +80,7 @@ def read_pipeline(scope: Scope, name: str, iteration: Iteration, interval: int, 
         register = scope.names.new(f"{phi.result}_q")
         phis[phi.result] = Outside(register, phi.bits)
         reader.known[phi.result] = _carried_node(builder, phi.result, register, phi.bits)
-    files: dict[tuple[tuple[str, int, int], int], Node] = {}
+    files: dict[tuple[tuple[str, int, int], int], RtlNode] = {}
     for key, bits in loop_writes(scope, iteration.own_blocks).items():
         register = scope.file_register(*key, bits).name
         files[key] = _carried_node(builder, f"{register}_now", register, bits)
@@ -87,7 +98,7 @@ def read_pipeline(scope: Scope, name: str, iteration: Iteration, interval: int, 
     return found
 
 
-def _carried_node(builder: Builder, name: str, register: str, bits: int) -> Node:
+def _carried_node(builder: Builder, name: str, register: str, bits: int) -> RtlNode:
     return builder.node(name, bits, (), lambda _: register, Kind.CARRIED)
 
 
@@ -95,7 +106,7 @@ def _close(
     reader: PieceReader,
     iteration: Iteration,
     phis: dict[str, Outside],
-    files: dict[tuple[tuple[str, int, int], int], Node],
+    files: dict[tuple[tuple[str, int, int], int], RtlNode],
 ) -> None:
     builder = reader.builder
     latches = iteration.loop.latches
@@ -108,10 +119,12 @@ def _close(
                 condition = reader.conditions.of(label)
                 following = value if following is None else builder.choose(condition, value, following)
         load = reader.known[phi.result]
-        if following is not None and following is not load and isinstance(load, Node):
-            builder.piece.carried.append(Carried(phis[phi.result].name, load, following, gated=False))
+        if following is not None and following is not load and isinstance(load, RtlNode):
+            builder.piece.carried.append(CarriedRegister(phis[phi.result].name, load, following, gated=False))
     for key, load in files.items():
-        builder.piece.carried.append(Carried(load.text(()), load, reader.arrays.written.get(key, load), gated=True))
+        builder.piece.carried.append(
+            CarriedRegister(load.text(()), load, reader.arrays.written.get(key, load), gated=True)
+        )
 
 
 def _place(pipeline: Pipeline) -> None:
@@ -130,7 +143,7 @@ def _place(pipeline: Pipeline) -> None:
     pipeline.depth = 1 + max([*ends, *(write_stage(pipeline, each) for each in pipeline.carried)])
 
 
-def write_stage(pipeline: Pipeline, carried: Carried) -> int:
+def write_stage(pipeline: Pipeline, carried: CarriedRegister) -> int:
     """The stage at whose end the register takes what the iteration leaves."""
     stage = ready_of(carried.following)
     return max(stage, ready_of(pipeline.exit)) if carried.gated else stage
@@ -152,17 +165,17 @@ def _raise_sites(pipeline: Pipeline) -> bool:
     bound = exit_stage if pipeline.tests_first else max(0, exit_stage - pipeline.interval + 1)
     changed = False
     for site in pipeline.sites:
-        if site.access not in (Access.EMPTY, Access.FULL):
+        if site.access not in (AccessKind.EMPTY, AccessKind.FULL):
             changed |= _raise(site.node, bound)
     for asked in pipeline.sites:
-        if asked.access is Access.EMPTY:
+        if asked.access is AccessKind.EMPTY:
             for other in pipeline.sites:
-                if other.storage == asked.storage and other.access in (Access.READ, Access.POLL):
+                if other.storage == asked.storage and other.access in (AccessKind.READ, AccessKind.POLL):
                     changed |= _raise(asked.node, other.node.stage - pipeline.interval + 1)
     return changed
 
 
-def _raise(node: Node, bound: int) -> bool:
+def _raise(node: RtlNode, bound: int) -> bool:
     if node.stage >= bound:
         return False
     node.start = bound
@@ -171,8 +184,8 @@ def _raise(node: Node, bound: int) -> bool:
 
 def _check_streams(pipeline: Pipeline) -> None:
     """Elements move in program order, one a cycle."""
-    moves = (Access.READ, Access.POLL, Access.WRITE)
-    last: dict[str, list[Site]] = {}
+    moves = (AccessKind.READ, AccessKind.POLL, AccessKind.WRITE)
+    last: dict[str, list[AccessSite]] = {}
     for site in pipeline.sites:
         if site.access not in moves:
             continue

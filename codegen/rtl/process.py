@@ -9,19 +9,19 @@ from aebert.support.errors import AebertError
 from codegen.rtl.burst import Burst, find_burst
 from codegen.rtl.edges import Edges
 from codegen.rtl.names import identifier
-from codegen.rtl.nodes import Access, Kind, Literal, Node, Outside, Ref, Site, ready_of
+from codegen.rtl.nodes import AccessKind, AccessSite, Kind, Literal, Outside, Ref, RtlNode, ready_of
 from codegen.rtl.piece_reader import Place, Places, places_of
 from codegen.rtl.pipeline import Pipeline, read_pipeline, write_stage
 from codegen.rtl.scope import Scope
 from codegen.rtl.straight import Straight, place_straight, read_straight
 from codegen.rtl.texts import (
     Assignment,
-    Bank,
     PieceText,
     PipelineText,
-    PortUse,
+    PortText,
     ProcessText,
-    Register,
+    RamText,
+    RegisterText,
     StreamUse,
     Table,
     Wire,
@@ -49,7 +49,7 @@ def stage_text(ref: Ref, stage: int, *, held: bool = False) -> str:
 
 
 @dataclass
-class _Process:
+class _ProcessBuilder:
     source: SourceProcess
     timings: tuple[LoopTiming, ...]
     source_file: str
@@ -57,7 +57,7 @@ class _Process:
     straights: dict[str, Straight] = field(default_factory=dict)
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     bursts: dict[str, Burst] = field(default_factory=dict)
-    enables: list[tuple[Site, str, str]] = field(default_factory=list)
+    enables: list[tuple[AccessSite, str, str]] = field(default_factory=list)
     updates: list[Assignment] = field(default_factory=list)
 
     def text(self) -> ProcessText:
@@ -69,11 +69,11 @@ class _Process:
         pieces += [self._pipeline_text(each) for each in self.pipelines.values()]
         pieces += [self._burst_text(each) for each in self.bursts.values()]
         streams, ports = self._uses()
-        registers = [Register(each.bits, each.name) for each in self.scope.kept.values()]
-        registers += [Register(each.bits, each.name) for each in self.scope.files.values()]
-        registers += [Register(each.bits, each.name) for p in self.pipelines.values() for each in p.phis.values()]
+        registers = [RegisterText(each.bits, each.name) for each in self.scope.kept.values()]
+        registers += [RegisterText(each.bits, each.name) for each in self.scope.files.values()]
+        registers += [RegisterText(each.bits, each.name) for p in self.pipelines.values() for each in p.phis.values()]
         parameters = [
-            Register(32, self.scope.arguments[name]) for name, bits in self.scope.function.parameters if bits == 32
+            RegisterText(32, self.scope.arguments[name]) for name, bits in self.scope.function.parameters if bits == 32
         ]
         return ProcessText(
             name=identifier(self.source.process.name),
@@ -139,7 +139,7 @@ class _Process:
         self._nodes(text, straight.nodes, held=True)
         for node in straight.nodes:
             if node.delays:
-                text.registers.append(Register(node.bits, f"{node.name}_h"))
+                text.registers.append(RegisterText(node.bits, f"{node.name}_h"))
                 text.assignments.append(Assignment(f"{node.name}_h", node.name, active(node.value_stage)))
         return text
 
@@ -178,7 +178,7 @@ class _Process:
         for node in pipeline.nodes:
             before = node.name
             for delay in range(1, node.delays + 1):
-                text.registers.append(Register(node.bits, f"{node.name}_d{delay}"))
+                text.registers.append(RegisterText(node.bits, f"{node.name}_d{delay}"))
                 text.assignments.append(Assignment(f"{node.name}_d{delay}", before))
                 before = f"{node.name}_d{delay}"
         return text
@@ -202,7 +202,7 @@ class _Process:
         self._nodes(text, burst.reader.builder.piece.nodes, held=True)
         return text
 
-    def _nodes(self, text: PieceText, nodes: Sequence[Node], *, held: bool) -> None:
+    def _nodes(self, text: PieceText, nodes: Sequence[RtlNode], *, held: bool) -> None:
         enabled = {site.node: (site, enable) for site, enable, _ in self.enables}
         for node in nodes:
             if node in enabled:
@@ -212,12 +212,14 @@ class _Process:
                 continue
             expression = node.text([stage_text(each, node.stage, held=held) for each in node.operands])
             if node.kind is Kind.REGISTERED:
-                text.registers.append(Register(node.bits, node.name, node.line))
+                text.registers.append(RegisterText(node.bits, node.name, node.line))
                 text.assignments.append(Assignment(node.name, expression))
             else:
                 text.wires.append(Wire(node.bits, node.name, expression, node.line))
 
-    def _enable(self, text: PieceText, sites: Sequence[Site], active: Callable[[int], str], *, held: bool) -> None:
+    def _enable(
+        self, text: PieceText, sites: Sequence[AccessSite], active: Callable[[int], str], *, held: bool
+    ) -> None:
         for site in sites:
             condition = stage_text(site.condition, site.node.stage, held=held)
             enable = active(site.node.stage) if condition == "1'd1" else f"{active(site.node.stage)} & {condition}"
@@ -229,27 +231,27 @@ class _Process:
 
     # What the process touches.
 
-    def _data(self, site: Site, held: str, first: int = 1) -> list[str]:
+    def _data(self, site: AccessSite, held: str, first: int = 1) -> list[str]:
         return [stage_text(each, site.node.stage, held=bool(held)) for each in site.node.operands[first:]]
 
-    def _uses(self) -> tuple[list[StreamUse], list[PortUse]]:
+    def _uses(self) -> tuple[list[StreamUse], list[PortText]]:
         streams: dict[str, StreamUse] = {}
-        ports: dict[str, PortUse] = {}
+        ports: dict[str, PortText] = {}
         port_names = {burst.port for burst in self.bursts.values()}
         for storage, used in self.scope.streams.items():
             bits = max(used.values())
             if storage in port_names:
-                ports[storage] = PortUse(storage, bits, "write" in used)
+                ports[storage] = PortText(storage, bits, "write" in used)
             streams[storage] = StreamUse(storage, bits, "write" not in used and "full" not in used)
-        ends = {Access.READ: "valid", Access.WRITE: "ready"}
+        ends = {AccessKind.READ: "valid", AccessKind.WRITE: "ready"}
         for site, enable, held in self.enables:
             if site.access in ends:
                 streams[site.storage].waits.append(f"({enable} & ~{site.storage}_{ends[site.access]})")
-            if site.access is Access.READ:
+            if site.access is AccessKind.READ:
                 streams[site.storage].takes.append(enable)
-            elif site.access is Access.POLL:
+            elif site.access is AccessKind.POLL:
                 streams[site.storage].takes.append(f"{enable} & {site.storage}_valid")
-            elif site.access is Access.WRITE:
+            elif site.access is AccessKind.WRITE:
                 streams[site.storage].gives.append((enable, self._data(site, held)[0]))
         for header, burst in self.bursts.items():
             state = f"S_{identifier(self.pipelines[header].name)}_request"
@@ -257,16 +259,16 @@ class _Process:
             ports[burst.port].requests.append((state, first, words))
         return list(streams.values()), list(ports.values())
 
-    def _banks(self) -> list[Bank]:
-        banks: dict[tuple[str, int], Bank] = {}
+    def _banks(self) -> list[RamText]:
+        banks: dict[tuple[str, int], RamText] = {}
         for base, memory in self.scope.memories.items():
             mark = memory.array.mark
             style = _STYLES.get("" if mark is None else mark.primitive, "auto")
             for number in range(memory.banks):
                 name = f"{memory.name}_{number}" if memory.banks > 1 else memory.name
-                banks[base, number] = Bank(name, memory.bits, memory.rows, style, base.startswith("@"))
+                banks[base, number] = RamText(name, memory.bits, memory.rows, style, base.startswith("@"))
         for site, enable, held in self.enables:
-            if site.access is not Access.STORE:
+            if site.access is not AccessKind.STORE:
                 continue
             memory = self.scope.memories[site.storage]
             data = self._data(site, held)
@@ -280,15 +282,15 @@ class _Process:
         return list(banks.values())
 
 
-def _site_value(site: Site) -> str:
+def _site_value(site: AccessSite) -> str:
     match site.access:
-        case Access.READ:
+        case AccessKind.READ:
             return f"{site.storage}_data"
-        case Access.POLL:
+        case AccessKind.POLL:
             return f"{{{site.storage}_valid, {site.storage}_data}}"
-        case Access.EMPTY:
+        case AccessKind.EMPTY:
             return f"~{site.storage}_valid"
-        case Access.FULL:
+        case AccessKind.FULL:
             return f"~{site.storage}_ready"
         case _:
             return ""
@@ -300,4 +302,4 @@ def state_name(label: str, stage: int) -> str:
 
 def process_text(source: SourceProcess, timings: tuple[LoopTiming, ...], source_file: str) -> ProcessText:
     """Raises AebertError for C++ that has no form here, naming the place."""
-    return _Process(source, timings, source_file).text()
+    return _ProcessBuilder(source, timings, source_file).text()

@@ -20,7 +20,7 @@ _ENDS = ("_data", "_valid", "_ready", "_pop", "_push", "_blocked", "_idle")
 
 
 @dataclass
-class Memory:
+class Ram:
     """An array in RAM. ``rows`` of each of its ``banks``; ``fields``: the parts of a row that anything writes."""
 
     array: Array
@@ -48,7 +48,7 @@ class Scope:
     names: Names = field(default_factory=Names)
     kept: dict[str, Outside] = field(default_factory=dict)
     files: dict[tuple[File, int], Outside] = field(default_factory=dict)
-    memories: dict[str, Memory] = field(default_factory=dict)
+    memories: dict[str, Ram] = field(default_factory=dict)
     roms: dict[tuple[str, int], Rom] = field(default_factory=dict)
     streams: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -80,10 +80,10 @@ class Scope:
             self.files[key] = Outside(self.names.new(name), bits)
         return self.files[key]
 
-    def memory(self, array: Array) -> Memory:
+    def memory(self, array: Array) -> Ram:
         if array.base not in self.memories:
             whole = array.bank_bytes or array.size_bytes
-            self.memories[array.base] = Memory(
+            self.memories[array.base] = Ram(
                 array, self.names.new(array.name), 8 * array.row_bytes, whole // array.row_bytes,
                 array.size_bytes // whole,
             )  # fmt: skip

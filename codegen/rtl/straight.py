@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from codegen.rtl.builder import Builder
 from codegen.rtl.conditions import branch_condition
-from codegen.rtl.nodes import Node, Ref, ready_of, settle
+from codegen.rtl.nodes import Ref, RtlNode, ready_of, settle
 from codegen.rtl.piece_reader import PieceReader, Place, Places
 from codegen.rtl.scope import Scope
 from codegen.schedule.frontend.ir import Instruction
@@ -24,7 +24,7 @@ class Straight:
     last_stage: int = 0
 
     @property
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> list[RtlNode]:
         return self.reader.builder.piece.nodes
 
 

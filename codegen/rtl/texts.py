@@ -23,7 +23,7 @@ class Assignment:
 
 
 @dataclass(frozen=True)
-class Register:
+class RegisterText:
     bits: int
     name: str
     comment: str = ""
@@ -41,7 +41,7 @@ class Transition:
 
 
 @dataclass(frozen=True)
-class State:
+class StateText:
     name: str
     guard: str
     transitions: tuple[Transition, ...]
@@ -58,7 +58,7 @@ class Write:
 
 
 @dataclass
-class Bank:
+class RamText:
     """One RAM. ``style``: the attribute that binds it; ``cleared``: it begins with zeros."""
 
     name: str
@@ -89,7 +89,7 @@ class StreamUse:
 
 
 @dataclass
-class PortUse:
+class PortText:
     """An AXI port of a process: its requests are (state, first word, words)."""
 
     name: str
@@ -116,7 +116,7 @@ class PipelineText:
 class PieceText:
     title: str
     comment: str
-    registers: list[Register] = field(default_factory=list)
+    registers: list[RegisterText] = field(default_factory=list)
     wires: list[Wire] = field(default_factory=list)
     assignments: list[Assignment] = field(default_factory=list)
     pipeline: PipelineText | None = None
@@ -133,13 +133,13 @@ class ProcessText:
     source_name: str
     source: str
     parameters: tuple[str, ...]
-    arguments: list[Register]
+    arguments: list[RegisterText]
     streams: list[StreamUse]
-    ports: list[PortUse]
-    states: list[State]
-    registers: list[Register]
+    ports: list[PortText]
+    states: list[StateText]
+    registers: list[RegisterText]
     pieces: list[PieceText]
-    banks: list[Bank]
+    banks: list[RamText]
     tables: list[Table]
     updates: list[Assignment]
 

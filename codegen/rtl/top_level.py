@@ -27,7 +27,7 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[int, int], int]] = {
 
 
 @dataclass(frozen=True)
-class Stream:
+class DeclaredStream:
     name: str
     depth: int
     implementation: str
@@ -48,7 +48,7 @@ class TopLevel:
 
     name: str
     processes: tuple[tuple[str, tuple[str, ...]], ...]
-    streams: tuple[Stream, ...]
+    streams: tuple[DeclaredStream, ...]
     ports: tuple[MemoryPort, ...]
     arrays: Mapping[str, int]
 
@@ -60,14 +60,14 @@ def read_top_level(kernel: str, config: str) -> TopLevel:
     if top is None:
         raise AebertError("kernel.cpp: has no top function; give a generated project")
     bindings = {found["name"]: found["impl"] for found in _BINDING.finditer(kernel)}
-    streams: list[Stream] = []
+    streams: list[DeclaredStream] = []
     arrays: dict[str, int] = {}
     for found in _STREAM.finditer(kernel):
         name, depth = found["name"], _value(found["depth"], constants)
         if found["count"]:
             arrays[name] = _value(found["count"], constants)
         names = [f"{name}_{number}" for number in range(arrays[name])] if found["count"] else [name]
-        streams += [Stream(each, depth, bindings.get(name, "")) for each in names]
+        streams += [DeclaredStream(each, depth, bindings.get(name, "")) for each in names]
     ports = []
     for found in _PORT.finditer(kernel):
         options = dict(_OPTION.findall(found[0]))

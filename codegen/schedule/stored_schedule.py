@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aebert.support.errors import AebertError
-from aebert.timing.loop_schedules import LoopSchedule
+from aebert.timing.loop_schedules import LoopLatency
 from codegen.manifest import Manifest
 from codegen.schedule.frontend.clang import check_installed
 from codegen.schedule.project_schedule import KERNEL_FOLDER, ProjectSchedule, schedule_kernel
@@ -54,9 +54,9 @@ class StoredSchedule:
     def misses(self) -> tuple[StoredLoop, ...]:
         return tuple(loop for loop in self.loops if loop.misses)
 
-    def schedules(self) -> tuple[LoopSchedule, ...]:
+    def schedules(self) -> tuple[LoopLatency, ...]:
         """For timed emulation."""
-        return tuple(LoopSchedule(loop.name, loop.ii, loop.depth, "scheduled") for loop in self.loops)
+        return tuple(LoopLatency(loop.name, loop.ii, loop.depth, "scheduled") for loop in self.loops)
 
     def in_a_line(self) -> str:
         """Whether the clock holds, and what limits it."""

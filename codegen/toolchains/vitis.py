@@ -70,14 +70,14 @@ class ToolRun:
 
 
 @dataclass(frozen=True)
-class Collected:
+class CollectedReports:
     """Reports that were found, and why others were left out."""
 
     reports: tuple[CollectedReport, ...] = ()
     unreadable: tuple[str, ...] = ()
 
-    def __add__(self, other: Collected) -> Collected:
-        return Collected(self.reports + other.reports, self.unreadable + other.unreadable)
+    def __add__(self, other: CollectedReports) -> CollectedReports:
+        return CollectedReports(self.reports + other.reports, self.unreadable + other.unreadable)
 
 
 def find_hls() -> str:
@@ -123,7 +123,7 @@ def run_vitis_hls(
     makefile = _makefile(project)
     package = "xo" if (project / LINK_CONFIG).is_file() else "ip"
     finished = []
-    found = Collected()
+    found = CollectedReports()
     for step in ordered:
         target = package if step == "export" else step
         finished.append(_make(makefile, (target,), step, limit_s, progress))
@@ -209,7 +209,7 @@ def synthesised_reports(project: Path) -> tuple[CollectedReport, ...]:
     return found.reports
 
 
-def _step_reports(project: Path, step: HlsStep) -> Collected:
+def _step_reports(project: Path, step: HlsStep) -> CollectedReports:
     patterns = {"csynth": _CSYNTH_REPORTS, "cosim": _COSIM_REPORTS, "export": _EXPORT_REPORTS, "csim": ()}[step]
     found = _parse(project, patterns)
     if step in ("csynth", "cosim") and not (found.reports or found.unreadable):
@@ -217,22 +217,22 @@ def _step_reports(project: Path, step: HlsStep) -> Collected:
     return found
 
 
-def _parse(project: Path, patterns: Sequence[str]) -> Collected:
+def _parse(project: Path, patterns: Sequence[str]) -> CollectedReports:
     return _read(project, sorted({path for pattern in patterns for path in (project / BUILD).glob(pattern)}))
 
 
-def _read(project: Path, paths: Sequence[Path]) -> Collected:
+def _read(project: Path, paths: Sequence[Path]) -> CollectedReports:
     if not paths:
-        return Collected()
+        return CollectedReports()
     from aebert.hls_reports import ReportError, parse_report
 
-    def read(path: Path) -> Collected:
+    def read(path: Path) -> CollectedReports:
         try:
-            return Collected((CollectedReport(path.relative_to(project), parse_report(path)),))
+            return CollectedReports((CollectedReport(path.relative_to(project), parse_report(path)),))
         except ReportError as error:
-            return Collected((), (str(error),))
+            return CollectedReports((), (str(error),))
 
-    return sum(map(read, paths), Collected())
+    return sum(map(read, paths), CollectedReports())
 
 
 def _product(project: Path, package: str) -> Path:

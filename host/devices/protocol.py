@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aebert.records.source_kind import SourceKind
-from aebert.timing.loop_schedules import LoopSchedule
+from aebert.timing.loop_schedules import LoopLatency
 from aebert.timing.timed_result import TimedResult
 from codegen.manifest import Register
 from host.emulated.board_process import Fault
@@ -91,7 +91,7 @@ class CountingDevice(Device, Protocol):
     ``schedules``: of the kernel's loops, which the counts rest on; ``basis``: the same in words.
     """
 
-    schedules: tuple[LoopSchedule, ...]
+    schedules: tuple[LoopLatency, ...]
     basis: str
 
     def counted_cycles(self) -> int:

@@ -39,7 +39,7 @@ TIMING_RESULT = "aebert_timing_result"
 FaultKind = Literal["hang", "die", "slow", "lost_start", "lost_done", "flip_memory", "write_nothing"]
 
 
-class Operation(IntEnum):
+class BoardOperation(IntEnum):
     """What the host asks of the board."""
 
     READ = 0
@@ -58,7 +58,7 @@ class LibraryCall(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Bank:
+class MappedBank:
     """``size`` bytes of device memory from address ``base``, which lie at ``offset`` in the shared memory file."""
 
     tag: str
@@ -98,7 +98,7 @@ class BoardSettings:
     library: int
     top: str
     registers: tuple[tuple[str, int, int], ...]
-    banks: tuple[Bank, ...]
+    banks: tuple[MappedBank, ...]
     chained: bool
     load_limit_s: int
 
@@ -109,7 +109,7 @@ class BoardSettings:
     def from_json(cls, text: str) -> BoardSettings:
         fields = json.loads(text)
         fields["registers"] = tuple((name, offset, bits) for name, offset, bits in fields["registers"])
-        fields["banks"] = tuple(Bank(**bank) for bank in fields["banks"])
+        fields["banks"] = tuple(MappedBank(**bank) for bank in fields["banks"])
         return cls(**fields)
 
 
@@ -283,22 +283,22 @@ def answers(board: EmulatedBoard, request: bytes) -> Iterator[bytes]:
     content = request[REQUEST.size :]
     reply = REPLY.pack(0, 0)
     try:
-        match Operation(operation):
-            case Operation.READ:
+        match BoardOperation(operation):
+            case BoardOperation.READ:
                 reply = REPLY.pack(0, board.read(offset))
-            case Operation.WRITE:
+            case BoardOperation.WRITE:
                 board.write(offset, value)
-            case Operation.INJECT:
+            case BoardOperation.INJECT:
                 board.inject(Fault(**json.loads(content)))
-            case Operation.CALL:
+            case BoardOperation.CALL:
                 for function, arguments in json.loads(content):
                     board.kernel.call(LibraryCall(function, tuple(arguments)))
-            case Operation.WAIT:
+            case BoardOperation.WAIT:
                 done = board.wait()
                 if done is None:
                     return
                 reply = done
-            case Operation.TIMING:
+            case BoardOperation.TIMING:
                 text = board.kernel.timing()
                 yield REPLY.pack(0, len(text))
                 yield from (text[start : start + MESSAGE_BYTES] for start in range(0, len(text), MESSAGE_BYTES))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aebert.design.board import load_board
 from aebert.timing.loop_schedules import (
     LoopFigures,
-    LoopSchedule,
+    LoopLatency,
     estimated_schedules,
     recorded_schedules,
     scheduled_schedules,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Clocks:
     """II and depth of every loop, each with its source, and the timing of every memory port."""
 
-    schedules: tuple[LoopSchedule, ...]
+    schedules: tuple[LoopLatency, ...]
     ports: Mapping[str, PortTiming]
 
 
@@ -77,6 +77,6 @@ def synthesis_of(project: Path) -> tuple[CsynthReport, ...]:
     return tuple(each.report for each in collected if isinstance(each.report, CsynthReport))
 
 
-def clock_basis(schedules: Iterable[LoopSchedule]) -> str:
+def clock_basis(schedules: Iterable[LoopLatency]) -> str:
     """What a cycle count made with ``schedules`` rests on, in words."""
     return f"timed emulation, loop schedules from: {', '.join(sorted({schedule.source for schedule in schedules}))}"

@@ -23,11 +23,11 @@ from host.emulated.board_process import (
     MESSAGE_BYTES,
     REPLY,
     REQUEST,
-    Bank,
+    BoardOperation,
     BoardSettings,
     Fault,
     LibraryCall,
-    Operation,
+    MappedBank,
 )
 
 LOGGER = logging.getLogger("aebert.device")
@@ -49,7 +49,7 @@ STALE = 0xA5
 class EmulatedMemory:
     """Device memory that this process and the board's process share; buffers are allocated first fit, by page."""
 
-    def __init__(self, banks: Sequence[Bank]) -> None:
+    def __init__(self, banks: Sequence[MappedBank]) -> None:
         self.banks = tuple(banks)
         self.size = sum(bank.size for bank in self.banks)
         self.file = os.memfd_create("aebert-device-memory")
@@ -155,14 +155,14 @@ class EmulatedRegisters:
 
     def read(self, offset: int) -> int:
         """The 32-bit register at byte ``offset``."""
-        return self._ask(Operation.READ, offset, 0)
+        return self._ask(BoardOperation.READ, offset, 0)
 
     def write(self, offset: int, value: int) -> None:
-        self._ask(Operation.WRITE, offset, value)
+        self._ask(BoardOperation.WRITE, offset, value)
 
     def inject(self, fault: Fault) -> None:
         """``fault`` happens in one of the next launches; see `Fault`."""
-        self._ask(Operation.INJECT, 0, 0, json.dumps(asdict(fault)).encode())
+        self._ask(BoardOperation.INJECT, 0, 0, json.dumps(asdict(fault)).encode())
 
     def wait(self, deadline_s: float) -> int:
         """The control register when the kernel is done, or idle again without having been done.
@@ -171,7 +171,7 @@ class EmulatedRegisters:
         """
         self._control.settimeout(deadline_s)
         try:
-            return self._ask(Operation.WAIT, 0, 0)
+            return self._ask(BoardOperation.WAIT, 0, 0)
         finally:
             self._control.settimeout(ACCESS_LIMIT_S)
 
@@ -179,11 +179,11 @@ class EmulatedRegisters:
         """Configures the compiled emulator."""
         step = CALLS_PER_MESSAGE
         for start in range(0, len(calls), step):
-            self._ask(Operation.CALL, 0, 0, json.dumps(calls[start : start + step]).encode())
+            self._ask(BoardOperation.CALL, 0, 0, json.dumps(calls[start : start + step]).encode())
 
     def timing(self) -> str:
         """What timed emulation says of the last launch, as JSON; empty where the emulator has no clocks."""
-        size = self._ask(Operation.TIMING, 0, 0)
+        size = self._ask(BoardOperation.TIMING, 0, 0)
         text = b""
         if size > LARGEST_TIMING:
             raise DeviceFault(f"{self._name}: its process announces {size} bytes of timing; it does not work")
@@ -203,7 +203,7 @@ class EmulatedRegisters:
         if self._process.stderr is not None:
             self._process.stderr.close()
 
-    def _ask(self, operation: Operation, offset: int, value: int, content: bytes = b"") -> int:
+    def _ask(self, operation: BoardOperation, offset: int, value: int, content: bytes = b"") -> int:
         try:
             self._control.send(REQUEST.pack(operation, offset, value) + content)
         except OSError:

@@ -20,7 +20,7 @@ from aebert.support.native_build import user_cache
 from codegen.manifest import TOP, Manifest
 from codegen.project import Project
 from codegen.toolchains.emulator import build_emulator
-from host.emulated.board_process import Bank
+from host.emulated.board_process import MappedBank
 
 FILE_SUFFIX = ".xclbin"
 INSTANCE = "1"
@@ -34,11 +34,11 @@ _SECTION_ALIGNMENT = 8
 _KIND = xclbin.AXLF_SECTION_KIND
 
 
-def emulated_banks(manifest: Manifest, bank_bytes: int = BANK_BYTES) -> tuple[Bank, ...]:
+def emulated_banks(manifest: Manifest, bank_bytes: int = BANK_BYTES) -> tuple[MappedBank, ...]:
     """One bank of ``bank_bytes`` for every bank of the board that a port is connected to."""
     tags = sorted(set(manifest.banks.values()))
     return tuple(
-        Bank(tag, base=(number + 1) * BANK_STRIDE, size=bank_bytes, offset=number * bank_bytes)
+        MappedBank(tag, base=(number + 1) * BANK_STRIDE, size=bank_bytes, offset=number * bank_bytes)
         for number, tag in enumerate(tags)
     )
 
@@ -58,7 +58,7 @@ def build_emulated_xclbin(project: Project, bank_bytes: int = BANK_BYTES, option
     return path
 
 
-def emulated_xclbin(manifest: Manifest, library: bytes, banks: tuple[Bank, ...]) -> bytes:
+def emulated_xclbin(manifest: Manifest, library: bytes, banks: tuple[MappedBank, ...]) -> bytes:
     """The whole file."""
     return _container(
         manifest,
@@ -136,7 +136,7 @@ def _ip_layout(manifest: Manifest) -> bytes:
     return bytes(layout)
 
 
-def _connectivity(manifest: Manifest, banks: tuple[Bank, ...]) -> bytes:
+def _connectivity(manifest: Manifest, banks: tuple[MappedBank, ...]) -> bytes:
     index = {bank.tag: number for number, bank in enumerate(banks)}
     pointers = [(number, register.name) for number, register in enumerate(manifest.registers) if register.bits == 64]
     entries = (xclbin.connection * len(pointers))()
@@ -145,7 +145,7 @@ def _connectivity(manifest: Manifest, banks: tuple[Bank, ...]) -> bytes:
     return _counted(ctypes.c_int32(len(pointers)), xclbin.connectivity.m_connection.offset, bytes(entries))
 
 
-def _mem_topology(banks: tuple[Bank, ...]) -> bytes:
+def _mem_topology(banks: tuple[MappedBank, ...]) -> bytes:
     entries = (xclbin.mem_data * len(banks))()
     for entry, bank in zip(entries, banks, strict=True):
         entry.m_type = xclbin.MEM_TYPE.MEM_HBM if bank.tag.startswith("HBM") else xclbin.MEM_TYPE.MEM_DDR4

@@ -19,13 +19,13 @@ from codegen.project_sources import ProjectSources
 from codegen.toolchains.emulator import build_emulator
 from host.devices.faults import DeadlineExceededError, DeviceFault
 from host.devices.protocol import Launch, register_writes
-from host.emulated.board_process import DONE, START, Bank, Fault, LibraryCall
+from host.emulated.board_process import DONE, START, Fault, LibraryCall, MappedBank
 from host.emulated.emulated_board import EmulatedMemory, EmulatedRegisters
 
 CONTROL = 0
 # The whole memory: address 0 stays in no bank, so that a forgotten pointer is found. Pages that nobody writes cost
 # nothing.
-MEMORY = Bank("emulator", base=1 << 32, size=1 << 33, offset=0)
+MEMORY = MappedBank("emulator", base=1 << 32, size=1 << 33, offset=0)
 
 
 class EmulatorBuffer:

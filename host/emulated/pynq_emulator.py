@@ -22,7 +22,7 @@ from pynq.pl_server.xclbin_parser import XclBin, parse_xclbin_header
 
 from codegen.manifest import TOP, Register
 from host.devices.faults import DeviceFault
-from host.emulated.board_process import Bank, Fault
+from host.emulated.board_process import Fault, MappedBank
 from host.emulated.emulated_board import EmulatedMemory, EmulatedRegisters
 
 COUNT_VARIABLE = "AEBERT_EMULATED_BOARDS"
@@ -118,7 +118,7 @@ class EmulatedPynqDevice(pynq.Device):
         offset = 0
         banks = []
         for description in parser.mem_dict.values():
-            banks.append(Bank(description["tag"], description["base_address"], description["size"], offset))
+            banks.append(MappedBank(description["tag"], description["base_address"], description["size"], offset))
             offset += description["size"]
         self._memory = EmulatedMemory(banks)
         self._registers = EmulatedRegisters(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aebert.records.source_kind import SourceKind
-from aebert.timing.loop_schedules import LoopSchedule
+from aebert.timing.loop_schedules import LoopLatency
 from aebert.timing.memory_ports import PortTiming
 from host.emulated.board_process import LibraryCall
 from host.emulated.emulator import LibraryDevice
@@ -38,7 +38,7 @@ class RtlDevice(LibraryDevice):
         self,
         library: Path,
         ports: Mapping[str, PortTiming] | None = None,
-        schedules: Iterable[LoopSchedule] = (),
+        schedules: Iterable[LoopLatency] = (),
         *,
         stall_percent: int = 0,
         seed: int = 1,

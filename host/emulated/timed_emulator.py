@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from aebert.timing.kernel_pragmas import KernelPragmas
-from aebert.timing.loop_schedules import LoopSchedule
+from aebert.timing.loop_schedules import LoopLatency
 from aebert.timing.memory_ports import PortTiming
 from aebert.timing.timed_result import TimedResult, parse_result
 from codegen.project_sources import ProjectSources
@@ -26,7 +26,7 @@ class TimedEmulatorDevice(EmulatorDevice):
     def __init__(
         self,
         sources: ProjectSources,
-        schedules: Iterable[LoopSchedule],
+        schedules: Iterable[LoopLatency],
         ports: Mapping[str, PortTiming],
         options: tuple[str, ...] = (),
     ) -> None:
@@ -34,7 +34,7 @@ class TimedEmulatorDevice(EmulatorDevice):
         self.configure(source_pragmas(sources), schedules, ports)
 
     def configure(
-        self, pragmas: KernelPragmas, schedules: Iterable[LoopSchedule], ports: Mapping[str, PortTiming]
+        self, pragmas: KernelPragmas, schedules: Iterable[LoopLatency], ports: Mapping[str, PortTiming]
     ) -> None:
         """What launches rest on from now on."""
         self.schedules = tuple(schedules)

@@ -10,7 +10,7 @@ import numpy as np
 
 from aebert.design.pass_work import PassWork, engine_steps, program_work
 from aebert.design.program import Program
-from aebert.timing.loop_schedules import LoopFigures, LoopSchedule
+from aebert.timing.loop_schedules import LoopFigures, LoopLatency
 from aebert.timing.memory_ports import PortTiming
 from aebert.timing.timed_result import TimedResult
 from codegen.project import Project
@@ -28,7 +28,7 @@ class TimedRun:
 
     program: Program
     result: TimedResult
-    schedules: tuple[LoopSchedule, ...]
+    schedules: tuple[LoopLatency, ...]
     ports: Mapping[str, PortTiming]
     work: tuple[PassWork, ...]
     clock_mhz: float

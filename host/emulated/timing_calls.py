@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from aebert.timing.kernel_pragmas import KernelPragmas
-from aebert.timing.loop_schedules import LoopSchedule
+from aebert.timing.loop_schedules import LoopLatency
 from aebert.timing.memory_ports import PortTiming
 from host.emulated.board_process import LibraryCall
 
 
 def timing_calls(
-    pragmas: KernelPragmas, schedules: Iterable[LoopSchedule], ports: Mapping[str, PortTiming]
+    pragmas: KernelPragmas, schedules: Iterable[LoopLatency], ports: Mapping[str, PortTiming]
 ) -> tuple[LibraryCall, ...]:
     """In the order in which they must be made."""
     return tuple(_calls(pragmas, schedules, ports))
 
 
 def _calls(
-    pragmas: KernelPragmas, schedules: Iterable[LoopSchedule], ports: Mapping[str, PortTiming]
+    pragmas: KernelPragmas, schedules: Iterable[LoopLatency], ports: Mapping[str, PortTiming]
 ) -> Iterator[LibraryCall]:
     yield LibraryCall("aebert_timing_clear", ())
     for schedule in schedules:

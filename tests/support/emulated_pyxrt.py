@@ -12,7 +12,7 @@ from pynq.pl_server.xclbin_parser import XclBin, parse_xclbin_header
 
 from codegen.manifest import Register
 from host.devices.faults import DeviceFault
-from host.emulated.board_process import CONTINUE, DONE, START, Bank, Fault
+from host.emulated.board_process import CONTINUE, DONE, START, Fault, MappedBank
 from host.emulated.emulated_board import EmulatedMemory, EmulatedRegisters
 
 xclBOSyncDirection = SimpleNamespace(XCL_BO_SYNC_BO_TO_DEVICE=0, XCL_BO_SYNC_BO_FROM_DEVICE=1)  # noqa: N816 - XRT's name
@@ -40,7 +40,7 @@ class device:  # noqa: N801 - XRT's name
         (kernel_entry,) = parsed.ip_dict.values()
         banks, offset = [], 0
         for entry in parsed.mem_dict.values():
-            banks.append(Bank(entry["tag"], entry["base_address"], entry["size"], offset))
+            banks.append(MappedBank(entry["tag"], entry["base_address"], entry["size"], offset))
             offset += entry["size"]
         self.memory = EmulatedMemory(banks)
         registers = sorted(

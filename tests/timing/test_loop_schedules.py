@@ -9,7 +9,7 @@ import pytest
 from aebert.design.board import load_board
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.kernel_streams import PORTS
-from aebert.hls_reports.hls_model import HlsClock, Module, ReportedLoop
+from aebert.hls_reports.hls_model import HlsClock, ReportedLoop, ReportedModule
 from aebert.hls_reports.model import CsynthReport
 from aebert.hls_reports.resources import HlsResources, ReportSource
 from aebert.hls_reports.values import IntRange
@@ -46,7 +46,7 @@ def _report(*loops: ReportedLoop) -> CsynthReport:
     exact = IntRange(1, 1)
     clock = HlsClock(target_ns=3.33, estimated_ns=2.4, uncertainty_ns=0.9)
     resources = HlsResources(lut=1, ff=1, dsp=0, bram_18k=0, uram=0)
-    module = Module("engine_Pipeline_Steps", exact, 1, exact, "no", clock, resources, loops=loops)
+    module = ReportedModule("engine_Pipeline_Steps", exact, 1, exact, "no", clock, resources, loops=loops)
     source = ReportSource(name="csynth.xml", sha256="0" * 64, tool="Vitis HLS", tool_version="2023.1")
     return CsynthReport("csynth_xml", source, module, modules=(module,))
 

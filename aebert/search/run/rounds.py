@@ -33,7 +33,7 @@ class SearchSettings:
 
 
 @dataclass(frozen=True)
-class State:
+class RoundState:
     """How far a search has come: ``done`` of ``total`` candidates. ``best`` is None before one has run to the end."""
 
     done: int
@@ -81,7 +81,7 @@ class Search:
         if hardware is not None:
             self._space = hardware.fitted(space, study)
 
-    def run(self, report: Callable[[State], None] = lambda state: None) -> SearchResult:
+    def run(self, report: Callable[[RoundState], None] = lambda state: None) -> SearchResult:
         """Try what is still to be tried. ``report`` is called after every job."""
         rounds = math.ceil(self._settings.candidates / self._settings.batch)
         for number in range(rounds):
@@ -117,7 +117,7 @@ class Search:
         self._study.add(number, proposals[present:size])
         self._trials = {trial.number: trial for trial in self._study.trials()}
 
-    def _evaluate(self, number: int, report: Callable[[State], None]) -> None:
+    def _evaluate(self, number: int, report: Callable[[RoundState], None]) -> None:
         """Score the trials of a round; jobs are cut the same way whatever has been scored before."""
         trials = self._in_round(number)
         known = {item.candidate: item.outcome for item in self._history(number)}
@@ -172,8 +172,8 @@ class Search:
         if self._hardware is not None:
             self._space = self._hardware.measure_finalists(self._space, self._study, self.result().ranked)
 
-    def _state(self, number: int) -> State:
+    def _state(self, number: int) -> RoundState:
         result = self.result()
         done = sum(trial.outcome is not None for trial in self._trials.values())
         best = result.ranked[0] if result.ranked else None
-        return State(done, self._settings.candidates, number, best, result.ranked)
+        return RoundState(done, self._settings.candidates, number, best, result.ranked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codegen.rtl.builder import Builder
-from codegen.rtl.conditions import Conditions
+from codegen.rtl.conditions import BlockConditions
 from codegen.rtl.names import Names
 from codegen.rtl.nodes import Literal
 from codegen.schedule.frontend.builder import GraphBuilder, Value
@@ -87,7 +87,7 @@ def test_branches_by_the_thousand_are_no_matter_of_depth(meets_again: bool) -> N
     builder = GraphBuilder()
     bit = Value(source=builder.add("icmp", 1, ()))
     predicates = Predicates(iteration, builder, lambda register: bit, lambda block: "")
-    conditions = Conditions(iteration, Builder(Names()), lambda operand, bits: Literal(1, 1))
+    conditions = BlockConditions(iteration, Builder(Names()), lambda operand, bits: Literal(1, 1))
     assert predicates.of(last) == predicates.of("step0" if meets_again else last)
     assert len(predicates.terms(last)) == (0 if meets_again else 1)
     assert conditions.of(last) == conditions.of("step0")

@@ -14,17 +14,20 @@ from hypothesis import strategies as st
 from codegen.project import Project
 from codegen.toolchains.emulator import build_emulator
 from host.devices.faults import DeviceFault
-from host.emulated.board_process import CONTINUE, DONE, IDLE, START, Bank, Fault
+from host.emulated.board_process import CONTINUE, DONE, IDLE, START, Fault, MappedBank
 from host.emulated.emulated_board import PAGE_BYTES, EmulatedMemory, EmulatedRegisters
 from host.emulated.emulated_xclbin import emulated_banks
 
 pytest_plugins = ["tests.support.host_fixtures"]
 
 PAGES = 16
-BANKS = (Bank("A", 1 << 32, PAGES * PAGE_BYTES, 0), Bank("B", 2 << 32, PAGES * PAGE_BYTES, PAGES * PAGE_BYTES))
+BANKS = (
+    MappedBank("A", 1 << 32, PAGES * PAGE_BYTES, 0),
+    MappedBank("B", 2 << 32, PAGES * PAGE_BYTES, PAGES * PAGE_BYTES),
+)
 
 
-def largest_gap(bank: Bank, held: dict[int, int]) -> int:
+def largest_gap(bank: MappedBank, held: dict[int, int]) -> int:
     """Bytes of the largest piece of ``bank`` that no buffer (address -> size, in whole pages) takes."""
     end = bank.base + bank.size
     starts = sorted(address for address in held if bank.base <= address < end)

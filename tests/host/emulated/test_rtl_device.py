@@ -13,7 +13,7 @@ import pytest
 from aebert.design.board import load_board
 from aebert.design.program import Stored, build_program
 from aebert.numerics.quantised import QuantisedEncoder
-from aebert.timing.loop_schedules import LoopSchedule, estimated_schedules, scheduled_schedules
+from aebert.timing.loop_schedules import LoopLatency, estimated_schedules, scheduled_schedules
 from aebert.timing.memory_ports import PortTiming, port_timings
 from codegen.memory_image import build_memory_image
 from codegen.placement import place_compute_units, port_traffic
@@ -88,9 +88,7 @@ def test_two_sequences_in_a_launch_leave_what_the_emulator_leaves(simulated: Sim
 
 def test_cycles_are_those_of_timed_emulation_pass_by_pass(simulated: Simulated) -> None:
     scheduled = [
-        LoopSchedule(
-            f"{process}.{loop.label}", loop.interval if loop.pipelined else 0, loop.schedule.depth, "scheduled"
-        )
+        LoopLatency(f"{process}.{loop.label}", loop.interval if loop.pipelined else 0, loop.schedule.depth, "scheduled")
         for process, loops in simulated.rtl.timings.items()
         for loop in loops
     ]

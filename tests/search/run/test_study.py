@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from aebert.search.run.rounds import Search, SearchResult, SearchSettings, State
+from aebert.search.run.rounds import RoundState, Search, SearchResult, SearchSettings
 from aebert.search.run.study import Study, sqlite_url
 from aebert.search.sampling.samplers import RandomSampler, Sampler
 from aebert.search.sampling.sensitivity import Surrogate
@@ -136,7 +136,7 @@ def test_more_candidates_go_on_where_the_search_ended(bench: Bench, tmp_path: Pa
     whole = bench.search(sqlite_url(tmp_path / "whole.db"), settings=settled).run()
     url = sqlite_url(tmp_path / "study.db")
     bench.search(url, settings=replace(settled, candidates=5)).run()
-    states: list[State] = []
+    states: list[RoundState] = []
     result = bench.search(url, settings=settled).run(states.append)
     assert [item.trial.proposal for item in result.history] == [item.trial.proposal for item in whole.history]
     assert states[-1].done == states[-1].total == 10

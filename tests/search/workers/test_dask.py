@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import aebert.search.step
-from aebert.search.run.rounds import SearchSettings, State
+from aebert.search.run.rounds import RoundState, SearchSettings
 from aebert.search.space.search_space import Goal
 from aebert.search.step import ScoringRows, SearchPlan, Workers, search
 from aebert.search.workers.executor import Executor, JobResult, Specs
@@ -86,7 +86,7 @@ def test_a_cluster_that_goes_away_leaves_a_search_that_goes_on(
     plan = SearchPlan(Goal(0.5, 0.5), ("vector:2x1",), sampler="random", levels=8, settings=sizes)
     done: list[int] = []
 
-    def kill(state: State) -> None:
+    def kill(state: RoundState) -> None:
         done.append(state.done)
         if state.done == 4:
             cluster.kill()
