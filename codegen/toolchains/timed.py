@@ -11,5 +11,4 @@ TIMED_OPTIONS = ("-DAEBERT_TIMED",)
 def source_pragmas(sources: ProjectSources) -> KernelPragmas:
     """What the kernel among ``sources`` says about its loops and arrays."""
     kernel = sorted(name for name in sources.files if name.startswith("kernel/") and name.endswith(".cpp"))
-    texts = (sources.files[name] for name in kernel)
-    return parse_pragmas(text.decode("utf-8", errors="replace") for text in texts)
+    return parse_pragmas({name: sources.files[name].decode("utf-8", errors="replace") for name in kernel})

@@ -23,10 +23,10 @@ def _calls(
     yield LibraryCall("aebert_timing_clear", ())
     for schedule in schedules:
         yield LibraryCall("aebert_timing_set_loop", (schedule.loop, schedule.ii, schedule.depth))
-    for array in pragmas.arrays:
+    for name, array in pragmas.arrays.items():
         yield LibraryCall(
             "aebert_timing_set_array",
-            (array.name, int(array.partitioned), int(array.registers), array.read_ports, array.write_ports),
+            (name, int(array.banked), int(array.registers), array.read_ports, array.write_ports),
         )
     for dependence in pragmas.dependences:
         yield LibraryCall("aebert_timing_set_dependence", (dependence.loop, dependence.array, dependence.distance))

@@ -179,6 +179,6 @@ def test_every_kind_and_flag_has_its_number_and_note_in_the_kernel() -> None:
 
 
 def test_every_loop_that_the_closed_form_counts_is_one_of_the_kernel() -> None:
-    names = {loop.name for loop in parse_pragmas(_kernel().values()).loops}
+    names = {loop.name for loop in parse_pragmas(_kernel()).loops}
     assert {ENGINE_LOOP, *LOOPS.values()} <= names
     assert {*LOOPS, "engine"} <= set(vars(DEFAULT_LATENCIES))

@@ -21,6 +21,7 @@ from aebert.support.errors import AebertError
 from aebert.timing.kernel_pragmas import KernelPragmas, parse_pragmas
 from aebert.timing.loop_schedules import estimated_schedules
 from aebert.timing.memory_ports import PortTiming
+from aebert.timing.source_marks import read_marks
 from aebert.timing.timed_result import TimedResult
 from codegen.memory_image import build_memory_image
 from codegen.project_sources import read_sources
@@ -94,7 +95,7 @@ def test_every_loop_and_array_of_the_kernel_is_marked(kernel: Kernel) -> None:
     assert {"engine.Steps", "requantise.Vectors", "layer_norm.Normalise", "exponentials.Keys"} <= names
     result = kernel.run(20)
     assert {loop.name for loop in result.loops} == names
-    assert {array.name for array in kernel.pragmas.arrays} >= {"engine.operands", "engine.accumulators"}
+    assert set(kernel.pragmas.arrays) >= {"engine.operands", "engine.accumulators"}
 
 
 def test_a_run_counts_cycles_of_every_pass_and_no_fifo_overflows(kernel: Kernel) -> None:
@@ -148,15 +149,14 @@ def test_slow_memory_costs_cycles_and_is_seen_at_the_port(kernel: Kernel) -> Non
     assert slow_run.process("engine").starved > fast_run.process("engine").starved
 
 
+def _with_partition(pragmas: KernelPragmas, name: str, dimensions: frozenset[int]) -> KernelPragmas:
+    changed = dataclasses.replace(pragmas.arrays[name], partitioned=dimensions)
+    return dataclasses.replace(pragmas, arrays={**pragmas.arrays, name: changed})
+
+
 @pytest.mark.parametrize("array", ["operands", "keys", "values"])
 def test_a_missing_partition_is_a_violation(kernel: Kernel, array: str) -> None:
-    pragmas = dataclasses.replace(
-        kernel.pragmas,
-        arrays=tuple(
-            dataclasses.replace(item, partitioned=item.partitioned and item.name != f"engine.{array}")
-            for item in kernel.pragmas.arrays
-        ),
-    )
+    pragmas = _with_partition(kernel.pragmas, f"engine.{array}", frozenset())
     result = kernel.run(20, pragmas=pragmas)
     assert result.cycles is None
     assert {(violation.kind, violation.array) for violation in result.violations} == {("read ports", f"engine.{array}")}
@@ -166,12 +166,8 @@ def test_a_missing_partition_is_a_violation(kernel: Kernel, array: str) -> None:
 
 @pytest.mark.parametrize("array", ["engine.accumulators", "layer_norm.sum", "exponentials.total"])
 def test_an_accumulator_in_memory_instead_of_registers_is_a_violation(kernel: Kernel, array: str) -> None:
-    pragmas = dataclasses.replace(
-        kernel.pragmas,
-        arrays=tuple(
-            dataclasses.replace(item, registers=item.registers and item.name != array) for item in kernel.pragmas.arrays
-        ),
-    )
+    assert kernel.pragmas.arrays[array].registers
+    pragmas = _with_partition(kernel.pragmas, array, frozenset({1}))
     result = kernel.run(8, pragmas=pragmas)
     assert result.cycles is None
     assert ("read after write", array) in {(violation.kind, violation.array) for violation in result.violations}
@@ -182,9 +178,18 @@ def test_the_removed_pragma_itself_is_noticed(tmp_path: Path) -> None:
         return text.replace("#pragma HLS ARRAY_PARTITION variable = operands type = complete dim = 1\n", "")
 
     directory = broken(tmp_path, "engine.cpp", without_partition)
-    arrays = {array.name: array for array in source_pragmas(read_sources(directory)).arrays}
-    assert not arrays["engine.operands"].partitioned
-    assert arrays["engine.keys"].partitioned
+    arrays = source_pragmas(read_sources(directory)).arrays
+    assert not arrays["engine.operands"].banked
+    assert arrays["engine.keys"].banked
+
+
+def test_arrays_of_one_name_in_two_functions_are_two() -> None:
+    block = "int sums[4];\n#pragma HLS ARRAY_PARTITION variable = sums type = complete\n"
+    other = "int sums[4];\n#pragma HLS BIND_STORAGE variable = sums type = ram_t2p impl = bram\n"
+    first, second = read_marks("a.cpp", block + other).arrays
+    assert (first.declared_line, first.banked, first.storage) == (1, True, "")
+    assert (second.declared_line, second.banked, second.storage) == (3, False, "ram_t2p")
+    assert (second.read_ports, second.write_ports) == (2, 2)
 
 
 def test_reading_an_operand_too_soon_after_its_write_back_is_a_violation(tmp_path: Path) -> None:
@@ -212,9 +217,11 @@ def test_a_score_buffer_smaller_than_a_head_deadlocks_and_the_message_names_the_
 
 def test_a_loop_without_a_body_mark_is_refused() -> None:
     with pytest.raises(AebertError, match=r"loop engine\.Steps: AEBERT_ITERATION is missing"):
-        parse_pragmas(["AEBERT_LOOP(engine.Steps)\nfor (;;) {\n#pragma HLS PIPELINE II = 1\n}\n"])
+        parse_pragmas({"engine.cpp": "AEBERT_LOOP(engine.Steps)\nfor (;;) {\n#pragma HLS PIPELINE II = 1\n}\n"})
 
 
 def test_an_ii_that_is_not_a_number_is_refused() -> None:
-    with pytest.raises(AebertError, match=r"loop a\.B: II: 'kWords' is not a number"):
-        parse_pragmas(["AEBERT_LOOP(a.B)\nfor (;;) {\n#pragma HLS PIPELINE II = kWords\n  AEBERT_ITERATION;\n}\n"])
+    with pytest.raises(AebertError, match=r"a\.cpp:4: II of a\.B: 'kWords' is not a number"):
+        parse_pragmas(
+            {"a.cpp": "AEBERT_LOOP(a.B)\nfor (;;) {\n#pragma HLS PIPELINE II = kWords\nAEBERT_ITERATION;\n}\n"}
+        )

@@ -23,7 +23,7 @@ from aebert.timing.timed_result import parse_result
 CONFIG = HardwareConfig(tokens=64, out_lanes=4, in_lanes=16, max_hidden=768, max_ffn=3072, max_length=128, max_groups=2)
 PRAGMAS = KernelPragmas(
     loops=(LoopPragmas("engine.Passes", None), LoopPragmas("engine.Steps", 1), LoopPragmas("read_weights.Words", 2)),
-    arrays=(),
+    arrays={},
     dependences=(),
 )
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from aebert.timing.source_marks import ArrayMark, SourceMarks
 from codegen.schedule.frontend.addresses import Location, location_of
 from codegen.schedule.frontend.ir import Function, Instruction, Module, Storage
-from codegen.schedule.frontend.marks import ArrayMark, SourceMarks
 
 # Every way to read the end of a mangled name as a length and an identifier.
 _MANGLED_TAIL = re.compile(r"(?=(\d+)([A-Za-z_]\w*?)(?:E)?$)")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aebert.support.errors import AebertError
+from aebert.timing.source_marks import LoopMark, SourceMarks, read_marks
 from codegen.schedule.frontend.addresses import locate
 from codegen.schedule.frontend.arrays import Array, accessed, array_of, register_layouts
 from codegen.schedule.frontend.chosen_addresses import without_chosen_addresses
@@ -19,7 +20,6 @@ from codegen.schedule.frontend.demanded import demanded_bits
 from codegen.schedule.frontend.ir import Function, Instruction, Module, SourceLine
 from codegen.schedule.frontend.ir_text import parse_module
 from codegen.schedule.frontend.loop_graph import ReadLoop, read_loop
-from codegen.schedule.frontend.marks import LoopMark, SourceMarks, read_marks
 from codegen.schedule.frontend.passes import optimise
 from codegen.schedule.frontend.process import Process
 from codegen.schedule.frontend.ranges import value_ranges

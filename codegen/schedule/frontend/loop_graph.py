@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from aebert.support.errors import AebertError
+from aebert.timing.source_marks import LoopMark
 from codegen.schedule.frontend import streams
 from codegen.schedule.frontend.array_accesses import ArrayAccesses
 from codegen.schedule.frontend.arrays import accessed
 from codegen.schedule.frontend.builder import FALSE, GraphBuilder, Input, Value
 from codegen.schedule.frontend.control_flow import Iteration
 from codegen.schedule.frontend.ir import Instruction
-from codegen.schedule.frontend.marks import LoopMark
 from codegen.schedule.frontend.memories import Memories
 from codegen.schedule.frontend.operators import Operators
 from codegen.schedule.frontend.predicates import Predicates

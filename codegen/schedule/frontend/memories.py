@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from aebert.timing.source_marks import DependencePragma
 from codegen.schedule.frontend.addresses import Location
 from codegen.schedule.frontend.arrays import Array, ArrayKind
 from codegen.schedule.frontend.builder import GraphBuilder, Input
-from codegen.schedule.frontend.marks import DependencePragma
 from codegen.schedule.graph import Access, DependenceKind, Operation, Storage, StorageKind, Term, exclusive
 
 # A write to a bank that only the running kernel knows takes a port of every bank.
