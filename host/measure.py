@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 
 import numpy as np
 
-from aebert.cost_model.run_inputs import LaunchShape, RunInputs, to_text
+from aebert.cost_model.run_inputs import LaunchShape, to_text
 from aebert.design.pipeline_latencies import Latencies
 from aebert.models.encoder import EncoderShape
 from aebert.records.record import RunRecord
@@ -17,6 +17,7 @@ from aebert.records.source_kind import SourceKind
 from aebert.timing.loop_schedules import LoopFigures
 from aebert.timing.scheduled_latencies import scheduled_latencies
 from codegen.project import Project
+from codegen.project_inputs import project_inputs
 from codegen.vector_order import Int16Array
 from host.boards.conditions import Conditions, observe
 from host.devices.accelerator import Accelerator, LaunchTimes
@@ -187,8 +188,11 @@ def run_record(project: Project, measurement: Measurement) -> RunRecord:
     """
     manifest = project.manifest
     lengths = set(measurement.lengths)
-    inputs = RunInputs(
-        manifest.config, manifest.compute_units, measurement.clock_mhz, measurement.launch, measurement.latencies
+    inputs = replace(
+        project_inputs(project.directory, manifest),
+        clock_mhz=measurement.clock_mhz,
+        launch=measurement.launch,
+        latencies=measurement.latencies,
     )
     return RunRecord(
         source=measurement.source,

@@ -16,7 +16,6 @@ from aebert.support.errors import AebertError
 from aebert.support.text_table import text_table
 
 if TYPE_CHECKING:
-    from codegen.manifest import Manifest
     from codegen.project import Project
     from codegen.toolchains.vitis import ToolRun
 
@@ -43,7 +42,6 @@ def command(project: Path, tool: str, target: str, store: bool, database: str | 
 
     output = current_output()
     loaded = load_project(project, trust_changes=trust_changes)
-    manifest = loaded.manifest
     tell_trust(output, loaded)
     if tool == "emulator":
         from codegen.toolchains.emulator import build_emulator
@@ -68,7 +66,7 @@ def command(project: Path, tool: str, target: str, store: bool, database: str | 
         else:
             output.next(f"aebert verify {quoted} --device xrt:0")
         if store:
-            _store(output, run, manifest, database)
+            _store(output, run, loaded, database)
 
 
 def _build_rtl(output: Output, project: Project) -> None:
@@ -139,16 +137,18 @@ def _compare_loops(output: Output, project: Project) -> None:
     output.result(loops=[{"estimated": before, "synthesised": after} for before, after in found])
 
 
-def _store(output: Output, run: ToolRun, manifest: Manifest, database: str | None) -> None:
-    from aebert.cost_model.run_inputs import RunInputs, to_text
+def _store(output: Output, run: ToolRun, project: Project, database: str | None) -> None:
+    from aebert.cost_model.run_inputs import to_text
     from aebert.records.database import open_database
     from aebert.records.from_reports import ImportContext
+    from codegen.project_inputs import project_inputs
 
+    manifest = project.manifest
     context = ImportContext(
         design_digest=manifest.design_digest,
         subnet_digest=manifest.subnet_digest,
         board=manifest.board,
-        inputs=to_text(RunInputs(manifest.config, manifest.compute_units, manifest.clock_mhz)),
+        inputs=to_text(project_inputs(project.directory, manifest)),
     )
     runs = open_database(database)
     added = runs.add(record for report in run.reports for record in report.records(context))

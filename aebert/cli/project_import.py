@@ -29,10 +29,11 @@ def read_project(project: Path, given: ImportContext) -> ImportedFiles:
 
     Raises AebertError for reports of another kernel or part, naming the file.
     """
-    from aebert.cost_model.run_inputs import RunInputs, to_text
+    from aebert.cost_model.run_inputs import to_text
     from aebert.hls_reports.part_names import same_part
     from aebert.records.import_files import preferred, read_files
     from codegen.manifest import read_manifest
+    from codegen.project_inputs import project_inputs
 
     manifest = read_manifest(project)
     context = replace(
@@ -41,7 +42,7 @@ def read_project(project: Path, given: ImportContext) -> ImportedFiles:
         design_digest=manifest.design_digest,
         subnet_digest=manifest.subnet_digest,
         board=given.board or manifest.board,
-        inputs=to_text(RunInputs(manifest.config, manifest.compute_units, manifest.clock_mhz)),
+        inputs=to_text(project_inputs(project, manifest)),
     )
     own = frozenset(project / name for name in (*manifest.files, MANIFEST))
     found = read_files([project], context, skip=own)

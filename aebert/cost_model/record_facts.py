@@ -62,7 +62,7 @@ class Facts:
 @dataclass(frozen=True)
 class _Design:
     """What is known of a record's design. ``usage`` is None where the resource count says that it does not fit;
-    ``latencies``: of its loops as synthesised, where a synthesis is stored."""
+    ``latencies``: of its loops as synthesised, where a synthesis is stored; else as scheduled, where that is known."""
 
     inputs: RunInputs
     board: Board
@@ -107,13 +107,17 @@ def _designs(records: Sequence[StoredRecord], facts: Facts) -> dict[str, _Design
             usage = structural_usage(inputs, board)
         except AebertError:
             usage = None
-        found[record.design_digest] = _Design(inputs, board, usage, _synthesised(records, record, inputs))
+        found[record.design_digest] = _Design(inputs, board, usage, _latencies(records, record.design_digest, inputs))
     return found
 
 
-def _synthesised(records: Sequence[StoredRecord], record: RunRecord, inputs: RunInputs) -> Latencies:
-    synthesis = synthesis_of(records, record.design_digest or "")
-    return DEFAULT_LATENCIES if synthesis is None else synthesis.latencies(inputs.config)
+def _latencies(records: Sequence[StoredRecord], design_digest: str, inputs: RunInputs) -> Latencies:
+    synthesis = synthesis_of(records, design_digest)
+    if synthesis is not None:
+        return synthesis.latencies(inputs.config)
+    mine = (_inputs(each) for each in records if each.record.design_digest == design_digest and each.record.inputs)
+    scheduled = (each.scheduled for each in mine if each.scheduled is not None)
+    return next(scheduled, DEFAULT_LATENCIES)
 
 
 def _inputs(stored: StoredRecord) -> RunInputs:

@@ -36,7 +36,8 @@ class LaunchShape:
 class RunInputs:
     """A design, the clock it was asked to reach, and what ran on it, where something ran.
 
-    ``latencies``: what timed emulation counted with; None of runs that had the hardware's own.
+    ``latencies``: what timed emulation counted with; None of runs that had the hardware's own. ``scheduled``: of the
+    design's loops as our own schedule has them, which stand for the hardware's while no synthesis is stored.
     """
 
     config: HardwareConfig
@@ -44,6 +45,7 @@ class RunInputs:
     clock_mhz: float
     launch: LaunchShape | None = None
     latencies: Latencies | None = None
+    scheduled: Latencies | None = None
 
 
 def to_text(inputs: RunInputs) -> str:

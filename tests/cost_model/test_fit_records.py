@@ -14,6 +14,8 @@ from aebert.cost_model.fit_records import compare, fit_records, require_no_worse
 from aebert.cost_model.fitted_model import read_model
 from aebert.cost_model.fitted_quantities import COSIM_CYCLES, CYCLES, routed
 from aebert.cost_model.record_facts import facts_of
+from aebert.cost_model.run_inputs import from_text, to_text
+from aebert.design.pipeline_latencies import DEFAULT_LATENCIES
 from aebert.records.database import open_database
 from aebert.records.record import RunRecord
 from aebert.report.cost_model_fit import report_lines
@@ -64,6 +66,25 @@ def test_milliseconds_on_a_board_teach_the_launch_overhead() -> None:
     ]
     quantity = fit_records(stored([*cycles, *on_board]), "u200").model.quantities[CYCLES]
     assert quantity.coefficients[2] == pytest.approx(overhead_ms, rel=0.15)
+
+
+def test_a_run_on_a_board_is_explained_by_the_schedule_until_a_synthesis_is_stored() -> None:
+    (emulated,) = emulated_runs((1.0, 1.0), lengths=(8,), noise=0.0)[:1]
+    assert emulated.inputs is not None
+    inputs = replace(from_text(emulated.inputs), latencies=None)
+    slow = replace(DEFAULT_LATENCIES, engine_interval=3)
+    first = replace(emulated, source="hw", inputs=to_text(inputs))
+    known = replace(first, inputs=to_text(replace(inputs, scheduled=slow)), note="measured where clang is installed")
+
+    def engine(*records: RunRecord) -> list[float]:
+        return [fact.amounts[0] for fact in facts_of(stored(records)).of[CYCLES]]
+
+    (at_one,) = engine(first)
+    assert engine(first, known) == [3 * at_one, 3 * at_one]
+    report = RunRecord(source="csynth", design="aebert", design_digest=first.design_digest, report_sha256=64 * "a")
+    whole = replace(report, scope="design", lut=1, resource_stage="estimated")
+    loop = replace(report, scope="loop", module="engine", loop="Steps", initiation_interval=2, pipeline_depth=40)
+    assert engine(known, whole, loop) == [2 * at_one]
 
 
 def test_csynth_is_paired_with_what_came_of_the_same_design() -> None:

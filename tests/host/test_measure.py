@@ -136,6 +136,7 @@ def test_every_field_of_a_record_is_of_the_subnet_that_ran_and_not_of_the_projec
         manifest.clock_mhz,
     )
     assert inputs.latencies == scheduled_latencies(config, project_clocks(tiny_project).schedules)
+    assert inputs.scheduled == inputs.latencies
     assert inputs.launch is not None
     assert (inputs.launch.shape, inputs.launch.lengths) == (other.shape, (9, 9))
     assert inputs.launch.tiles == tuple(
