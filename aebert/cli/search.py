@@ -286,7 +286,7 @@ def _context(
 def _rows(options: SearchOptions, model: Path) -> ScoringRows:
     """Calibration rows of the task, which fine-tuning leaves out, or unlabelled text."""
     from aebert.models.calibration_text import read_texts
-    from aebert.search.run.refinement import DEFAULT_ROWS, refining_texts
+    from aebert.search.run.refining_rows import DEFAULT_ROWS, refining_texts
     from aebert.search.step import ScoringRows
 
     task, data, columns = options.task, options.data, (options.text_columns, options.label_column)

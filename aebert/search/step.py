@@ -18,7 +18,8 @@ from aebert.pruning.candidate import Candidate
 from aebert.pruning.zero_patterns import parse_pattern
 from aebert.search.run.choice import Ranked, finalists, pareto_front
 from aebert.search.run.hardware_in_the_loop import HardwareLoop
-from aebert.search.run.refinement import Refiner, held_out
+from aebert.search.run.refinement import Refiner
+from aebert.search.run.refining_rows import held_out
 from aebert.search.run.results import SubnetWriter, write_results
 from aebert.search.run.rounds import RoundState, Search, SearchResult, SearchSettings, aims_of
 from aebert.search.run.run_directory import RunDirectory, Setting, locked, open_run, rows_digest
