@@ -149,7 +149,7 @@ def searched(bench: Workbench, pattern: str, ratio: float, seed: int) -> Pruned:
     best, flat = found.ranked[0], found.history[0]
     scores = {"calibration": best.value, "uniform": flat.outcome.value, "dense": scorer.dense_score.value}
     encoder = scorer.apply(best.candidate)
-    return Pruned(encoder, method_name(scorer.spec.settings.recipe.saliency), "least-squares", scores)
+    return Pruned(encoder, _criterion(scorer), "least-squares", scores)
 
 
 def measured_surrogate(scorer: Scorer) -> Surrogate:
@@ -167,7 +167,11 @@ def uniform_compensated(bench: Workbench, pattern: str, ratio: float, seed: int)
     budget = make_budget(bench.encoder.shape, parse_pattern(pattern), ratio)
     scorer = open_scorer(bench, budget.grid, Recipe(), None)
     encoder = scorer.apply(uniform_candidate(budget))
-    return Pruned(encoder, method_name(scorer.spec.settings.recipe.saliency), "least-squares", {})
+    return Pruned(encoder, _criterion(scorer), "least-squares", {})
+
+
+def _criterion(scorer: Scorer) -> str:
+    return method_name(scorer.spec.settings.recipe.criterion(scorer.grid.pattern))
 
 
 class InProcess:

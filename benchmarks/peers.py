@@ -7,7 +7,8 @@
 Every method starts from the same dense model and sees the same ``--rows`` training rows; ``dev`` is read only to fill a
 cell: the task's metric, and the mean KL of the logits to the dense model's, both with the standard error over rows (of
 the metric: a bootstrap). Filled cells are skipped, so a run can be stopped and started again. Cells of a run with
-another number of rows or candidates belong into another OUT.
+another number of rows or candidates belong into another OUT. Methods are left out for patterns that they cannot prune:
+Kwon et al., K-prune and ZipLM have ``--patterns head+neuron``, the others all else.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from benchmarks.glue import dense_directory
 from benchmarks.glue_cells import Cell, CellKey, CellStore
 from benchmarks.machine import machine_line
 from benchmarks.peers_layerwise import Given
-from benchmarks.peers_methods import DRAWS, METHODS
+from benchmarks.peers_methods import METHODS
 
 RESAMPLES = 400
 
@@ -57,7 +58,8 @@ def keys(arguments: argparse.Namespace) -> Iterator[CellKey]:
             for pattern in arguments.patterns:
                 for ratio in arguments.ratios:
                     for method in arguments.methods:
-                        if seed == 0 or method in DRAWS:
+                        own = METHODS[method]
+                        if own.suits(parse_pattern(pattern)) and (seed == 0 or own.draws):
                             yield CellKey("peers", task, pattern, ratio, method, seed)
 
 
@@ -71,7 +73,7 @@ def run(arguments: argparse.Namespace, store: CellStore) -> None:
         rows = split_train(data.train, arguments.rows).calibration
         given = Given(directory, host, encoder, data.task, rows, arguments.out / "prepared-peers", arguments.candidates)
         began = time.process_time()
-        pruned = METHODS[key.method](given, parse_pattern(key.pattern), key.ratio, key.seed)
+        pruned = METHODS[key.method].prune(given, parse_pattern(key.pattern), key.ratio, key.seed)
         seconds = time.process_time() - began
         dev = data.dev["dev"]
         labels = [row.label for row in dev]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from aebert.models import load_encoder
@@ -11,14 +12,16 @@ from aebert.models.encoder import Encoder
 from aebert.pruning.input_moments import iterate_moments
 from aebert.pruning.prune import prune_encoder
 from aebert.pruning.refine import refine_encoder
-from aebert.pruning.zero_patterns import Block, ColumnBlock, Pattern, RowBlock, Vector
+from aebert.pruning.zero_patterns import Pattern
 from aebert.search.run.rounds import SearchSettings
 from aebert.search.space.search_space import Goal
 from aebert.search.step import ScoringRows, SearchPlan, Workers, search
 from benchmarks.peers_evopress import evopress
+from benchmarks.peers_kprune import kprune
+from benchmarks.peers_kwon import kwon
 from benchmarks.peers_layerwise import Given, PruneMatrix, Unbound, alps, in_order, sparsegpt, wanda
-
-Method = Callable[[Given, Pattern, float, int], Encoder]
+from benchmarks.peers_units import PATTERN
+from benchmarks.peers_ziplm import ziplm
 
 
 def compensated(given: Given, pattern: Pattern, ratio: float, seed: int) -> Encoder:
@@ -43,29 +46,50 @@ def searched(given: Given, pattern: Pattern, ratio: float, seed: int) -> Encoder
         return load_encoder(found.run.best)
 
 
-def _peer(prune: PruneMatrix) -> Method:
-    def pruned(given: Given, pattern: Unbound, ratio: float, seed: int) -> Encoder:
+@dataclass(frozen=True)
+class Method:
+    """``prune`` an encoder under a pattern to an overall ratio with a seed, which matters where it ``draws``."""
+
+    prune: Callable[[Given, Pattern, float, int], Encoder]
+    suits: Callable[[Pattern], bool]
+    draws: bool = False
+
+
+def _single(pattern: Pattern) -> bool:
+    """Masks belong to one matrix each."""
+    return isinstance(pattern, Unbound)
+
+
+def _structured(pattern: Pattern) -> bool:
+    return pattern == PATTERN
+
+
+def _any(pattern: Pattern) -> bool:
+    return True
+
+
+def _layer_by_layer(prune: PruneMatrix) -> Method:
+    def pruned(given: Given, pattern: Pattern, ratio: float, seed: int) -> Encoder:
+        assert isinstance(pattern, Unbound)
         return in_order(given, pattern, ratio, prune)
 
-    return _unbound(pruned)
+    return Method(pruned, _single)
 
 
-def _unbound(prune: Callable[[Given, Unbound, float, int], Encoder]) -> Method:
-    def pruned(given: Given, pattern: Pattern, ratio: float, seed: int) -> Encoder:
-        if not isinstance(pattern, Block | ColumnBlock | RowBlock | Vector):
-            raise SystemExit(f"pattern {pattern}: these peers prune matrices one by one; leave it out for them")
-        return prune(given, pattern, ratio, seed)
-
-    return pruned
+def _evolved(given: Given, pattern: Pattern, ratio: float, seed: int) -> Encoder:
+    assert isinstance(pattern, Unbound)
+    return evopress(given, pattern, ratio, seed)
 
 
 METHODS: Mapping[str, Method] = {
-    "wanda": _peer(wanda),
-    "sparsegpt": _peer(sparsegpt),
-    "alps": _peer(alps),
-    "evopress": _unbound(evopress),
-    "ours-compensate": compensated,
-    "ours-refine": refined,
-    "ours-search": searched,
+    "wanda": _layer_by_layer(wanda),
+    "sparsegpt": _layer_by_layer(sparsegpt),
+    "alps": _layer_by_layer(alps),
+    "evopress": Method(_evolved, _single, draws=True),
+    "kwon": Method(kwon, _structured),
+    "kprune": Method(kprune, _structured),
+    "ziplm": Method(ziplm, _structured, draws=True),
+    "ours-compensate": Method(compensated, _any),
+    "ours-refine": Method(refined, _single),
+    "ours-search": Method(searched, _any, draws=True),
 }
-DRAWS = frozenset({"evopress", "ours-search"})

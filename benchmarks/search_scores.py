@@ -40,7 +40,11 @@ from aebert.support.extensions import method_name
 from aebert.tasks import Example, Task, TaskData, load_task, split_train
 from benchmarks.machine import machine_line
 
-RECIPES = [Recipe(saliency, compensate, gradual=False) for compensate in (False, True) for saliency in SALIENCIES]
+RECIPES = {
+    (saliency, compensate): Recipe(saliency, compensate, gradual=False)
+    for compensate in (False, True)
+    for saliency in SALIENCIES
+}
 TUNED_RECIPE = Recipe("activation", compensate=True, gradual=False)
 ERROR_OF_TAU_RUNS = 2000
 
@@ -92,7 +96,7 @@ def tuned_metric(model: Path, scorer: Scorer, candidate: Candidate, rows: Rows, 
     encoder = scorer.apply(candidate)
     recipe = scorer.spec.settings.recipe
     compensation = "least-squares" if recipe.compensate else "none"
-    digest, saliency = load_encoder(model).digest, method_name(recipe.saliency)
+    digest, saliency = load_encoder(model).digest, method_name(recipe.criterion(scorer.grid.pattern))
     record = make_record(encoder, digest, candidate.pattern, saliency, compensation, 0, {})
     with tempfile.TemporaryDirectory() as scratch:
         pruned, tuned = Path(scratch) / "pruned", Path(scratch) / "tuned"
@@ -162,14 +166,14 @@ def main() -> None:
     span = f"{min(reached):.4f} to {max(reached):.4f}; uniform {reached[0]:.4f}"
     print(f"{what} after fine-tuning: {data.task.primary} {span}")
     print(f"{'saliency':14} {'compensated':12}" + "".join(f"{name:>18}" for name in OBJECTIVES))
-    for recipe in RECIPES:
+    for (saliency, compensated), recipe in RECIPES.items():
         scores = scorer(recipe).score(candidates)
         cells = []
         for objective in OBJECTIVES:
             tau, error = tau_with_error([objective_value(score, objective) for score in scores], reached)
             cells.append(f"{tau:9.3f} +- {error:.3f}")
         print(
-            f"{recipe.saliency:14} {'yes' if recipe.compensate else 'no':12}" + "".join(f"{c:>18}" for c in cells),
+            f"{saliency:14} {'yes' if compensated else 'no':12}" + "".join(f"{c:>18}" for c in cells),
             flush=True,
         )
 

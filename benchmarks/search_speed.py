@@ -123,7 +123,9 @@ def plain_loop(
     values = []
     for candidate in candidates:
         ratios, pattern = candidate.ratios(bench.encoder.shape), parse_pattern(candidate.pattern)
-        pruned = prune_encoder(bench.encoder, pattern, ratios, recipe.saliency, moments, recipe.compensate).encoder
+        pruned = prune_encoder(
+            bench.encoder, pattern, ratios, recipe.criterion(pattern), moments, recipe.compensate
+        ).encoder
         module = copy.deepcopy(host.module)
         base = getattr(module, host.architecture.root) if host.has_classifier else module
         with torch.inference_mode():

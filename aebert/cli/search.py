@@ -76,9 +76,7 @@ _DEFAULTS = SearchOptions()
 @click.option(
     "--saliency",
     type=MethodChoice("saliency", ["magnitude", "activation", "second-order"]),
-    default=_DEFAULTS.saliency,
-    show_default=True,
-    help="What counts as important.",
+    help="What counts as important  [default: activation; second-order for heads and neurons that are corrected].",
 )
 @click.option(
     "--compensate/--no-compensate", default=_DEFAULTS.compensate, show_default=True, help="Least-squares correction."

@@ -46,7 +46,7 @@ class SearchOptions:
     design_file: Path | None = None
     tokens: int | None = None
     objective: str | None = None
-    saliency: str = "activation"
+    saliency: str | None = None
     compensate: bool = True
     precision: str | None = None
     device: str | None = None
@@ -111,7 +111,7 @@ class SearchOptions:
             _own_or_one_of("sampler", self.sampler, SAMPLER_NAMES),
             ScorerSettings(
                 objective=None if self.objective is None else _own_or_one_of("objective", self.objective, OBJECTIVES),
-                recipe=Recipe(check_saliency(self.saliency), self.compensate),
+                recipe=Recipe(None if self.saliency is None else check_saliency(self.saliency), self.compensate),
                 precision=None if self.precision is None else _one_of("precision", self.precision, PRECISIONS),
                 device=self.device,
             ),

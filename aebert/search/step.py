@@ -228,7 +228,7 @@ def _settings(
         "levels": plan.levels,
         "sampler": method_name(plan.sampler),
         "objective": None if plan.scorer.objective is None else method_name(plan.scorer.objective),
-        "saliency": method_name(recipe.saliency),
+        "saliency": None if recipe.saliency is None else method_name(recipe.saliency),
         "compensate": recipe.compensate,
         "gradual": recipe.gradual,
         "precision": plan.scorer.precision,

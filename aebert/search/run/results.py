@@ -40,7 +40,7 @@ class SubnetWriter:
         scorer = self._scorers[candidate.pattern]
         recipe = scorer.spec.settings.recipe
         compensation = "least-squares" if recipe.compensate else "none"
-        saliency, head = method_name(recipe.saliency), scorer.head_correction(candidate)
+        saliency, head = method_name(recipe.criterion(scorer.grid.pattern)), scorer.head_correction(candidate)
         self._write(scorer.apply(candidate), candidate, directory, saliency, compensation, scores or {}, head)
 
     def write_ranked(self, item: Ranked, directory: Path) -> None:
@@ -51,8 +51,9 @@ class SubnetWriter:
             return
         scorer = self._scorers[candidate.pattern]
         # Refinement chooses masks by the error they leave; heads and neurons keep those that saliency chose.
-        structured = isinstance(scorer.grid.pattern, Structured)
-        criterion = method_name(scorer.spec.settings.recipe.saliency) if structured else "reconstruction"
+        pattern, criterion = scorer.grid.pattern, "reconstruction"
+        if isinstance(pattern, Structured):
+            criterion = method_name(scorer.spec.settings.recipe.criterion(pattern))
         self._write(self._refiner.encoder(candidate), candidate, directory, criterion, "refined", scores_of(item))
 
     def _write(

@@ -1,10 +1,10 @@
 """The weights of every site at every level, made once, so that applying a candidate is a look-up.
 
-By default each level of a matrix is made from the lighter one before it (``aebert.pruning.gradual``), and its kept
-values are stored in half precision. Without ``Recipe.gradual``, and for heads and neurons, the weights of a count are
-exactly what ``prune_encoder`` gives with the same saliency, moments and compensation. Either way one ranking per site
-holds the masks of all counts. Counts off the grid are made when first asked for, from the next lighter level, and are
-files then: all workers, and later searches in the same folder, find them.
+By default each level of a site is made from the lighter one before it (``aebert.pruning.gradual``; heads and neurons:
+``aebert.pruning.structured_removal``), and its kept values are stored in half precision. Without ``Recipe.gradual`` the
+weights of a count are exactly what ``prune_encoder`` gives with the same saliency, moments and compensation. Either way
+one ranking per site holds the masks of all counts. Counts off the grid are made when first asked for, from the next
+lighter level, and are files then: all workers, and later searches in the same folder, find them.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ import torch
 from aebert.models.digest import make_encoder
 from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderLayer, EncoderShape, FloatArray, Linear, MatrixName
 from aebert.pruning.candidate import Candidate
-from aebert.pruning.compensation import Reconstruction, compensate_kept, reconstruction
+from aebert.pruning.compensation import Reconstruction, compensate_kept, corrected_bias, reconstruction
 from aebert.pruning.gradual import GradualLevel, GradualRemoval
 from aebert.pruning.input_moments import InputMoments, LayerMoments
 from aebert.pruning.masks import expand_units
 from aebert.pruning.prune import with_matrix
 from aebert.pruning.saliency import Saliency, site_scores
+from aebert.pruning.structured_removal import StructuredRemoval
 from aebert.pruning.unit_counts import MatrixKey, Site, list_sites
-from aebert.pruning.zero_patterns import Block, BoolArray, ColumnBlock, Pattern, RowBlock, Vector
+from aebert.pruning.zero_patterns import Block, BoolArray, ColumnBlock, Pattern, RowBlock, Structured, Vector
 from aebert.search.scoring.embedded_rows import EmbeddedRows
 from aebert.search.scoring.linear_cache import LinearCache, PreparedLinear
 from aebert.search.scoring.tensor_files import make_key, open_part, part_is_whole, write_part
 from aebert.search.space.grid import IntArray
 from aebert.support.extensions import method_name
 
-_SCHEMA = 2
+_SCHEMA = 3
 _EXPANDED_BYTES = 256 * 2**20
 _SMALLEST_HALF = 2.0**-24
 NormName = Literal["attention", "ffn"]
@@ -45,10 +46,11 @@ Track = Callable[[Sequence[EncoderLayer]], Iterable[EncoderLayer]]
 class Recipe:
     """How units are chosen, and whether the kept weights are corrected by least squares.
 
-    ``gradual``: with both, by the weights that are corrected so far, from the lightest level to the heaviest.
+    ``saliency`` None: what leaves least error (docs/pruning.md), see ``criterion``. ``gradual``: with both, by the
+    weights that are corrected so far, from the lightest level to the heaviest.
     """
 
-    saliency: Saliency = "activation"
+    saliency: Saliency | None = None
     compensate: bool = True
     gradual: bool = True
 
@@ -58,12 +60,22 @@ class Recipe:
 
     def facts(self) -> dict[str, object]:
         """All by name."""
-        return {"saliency": method_name(self.saliency), "compensate": self.compensate, "gradual": self.gradual}
+        saliency = None if self.saliency is None else method_name(self.saliency)
+        return {"saliency": saliency, "compensate": self.compensate, "gradual": self.gradual}
+
+    def criterion(self, pattern: Pattern) -> Saliency:
+        """The saliency that chooses units of ``pattern``."""
+        if self.saliency is not None:
+            return self.saliency
+        return "second-order" if isinstance(pattern, Structured) and self.compensate else "activation"
 
     def removes_gradually(self, pattern: Pattern) -> bool:
-        """Whether levels of ``pattern`` follow from one another: not where masks bind several matrices, nor for a
+        """Whether levels of ``pattern`` follow from one another: heads and neurons by second order alone, and no
         pattern of one's own, whose masks need not be nested."""
-        return self.gradual and self.compensate and isinstance(pattern, Block | ColumnBlock | RowBlock | Vector)
+        nested = isinstance(pattern, Block | ColumnBlock | RowBlock | Vector)
+        if isinstance(pattern, Structured):
+            nested = self.criterion(pattern) == "second-order"
+        return self.gradual and self.compensate and nested
 
 
 @dataclass(frozen=True)
@@ -226,15 +238,19 @@ def _layer_tensors(
     moments: LayerMoments | None,
 ) -> dict[str, torch.Tensor]:
     tensors: dict[str, torch.Tensor] = {}
+    saliency = recipe.criterion(pattern)
     for site, kept in counts.items():
         if recipe.removes_gradually(pattern) and moments is not None:
+            if isinstance(pattern, Structured):
+                tensors |= _structured_tensors(layer, shape, pattern, site, kept, moments)
+                continue
             (name,) = site.matrices
-            removal = GradualRemoval(layer.matrix(name), site, shape, pattern, recipe.saliency, moments.of(name))
+            removal = GradualRemoval(layer.matrix(name), site, shape, pattern, saliency, moments.of(name))
             levels = list(_packed(removal.levels(kept), half=True))
             tensors |= _stacked(name, levels, layer.matrix(name))
             tensors[_rank_name(site)] = torch.from_numpy(removal.rank.astype(np.int32))
             continue
-        rank = pattern.rank(site_scores(site, layer, shape, pattern, recipe.saliency, moments)).astype(np.int32)
+        rank = pattern.rank(site_scores(site, layer, shape, pattern, saliency, moments)).astype(np.int32)
         tensors[_rank_name(site)] = torch.from_numpy(rank)
         for name in site.matrices:
             linear = layer.matrix(name)
@@ -247,6 +263,32 @@ def _layer_tensors(
                 for made, mask in zip(fitted, masks, strict=True)
             ]
             tensors |= _stacked(name, levels, linear)
+    return tensors
+
+
+def _structured_tensors(
+    layer: EncoderLayer,
+    shape: EncoderShape,
+    pattern: Structured,
+    site: Site,
+    kept: Sequence[int],
+    moments: LayerMoments,
+) -> dict[str, torch.Tensor]:
+    """Heads or neurons: the matrix that carries them onward is corrected, the others lose rows."""
+    *_, carrier = site.matrices
+    own = moments.of(carrier)
+    removal = StructuredRemoval(reconstruction(layer.matrix(carrier), own), site.units)
+    levels: dict[MatrixName, list[tuple[torch.Tensor, torch.Tensor]]] = {name: [] for name in site.matrices}
+    for level in removal.levels(kept):
+        for name, mask in expand_units(level.left, site, shape, pattern).items():
+            linear = layer.matrix(name)
+            weight, bias = linear.weight, linear.bias
+            if name == carrier:
+                weight, bias = level.weight, corrected_bias(linear, torch.from_numpy(level.weight), own.mean, own.mean)
+            levels[name].append((kept_values(weight, mask, half=True), torch.from_numpy(bias)))
+    tensors = {_rank_name(site): torch.from_numpy(removal.rank.astype(np.int32))}
+    for name, made in levels.items():
+        tensors |= _stacked(name, made, layer.matrix(name))
     return tensors
 
 

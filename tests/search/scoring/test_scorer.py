@@ -87,7 +87,7 @@ def plain_scores(
     tokenised = host.tokenise(TEXTS)
     moments = iterate_moments(encoder, host.embed_texts(tokenised)) if recipe.needs_moments else None
     ratios = candidate.ratios(encoder.shape)
-    pruned = prune_encoder(encoder, pattern, ratios, recipe.saliency, moments, recipe.compensate).encoder
+    pruned = prune_encoder(encoder, pattern, ratios, recipe.criterion(pattern), moments, recipe.compensate).encoder
     rows = []
     for text, label in zip(tokenised, labels, strict=True):
         logits, pooled = [], []
