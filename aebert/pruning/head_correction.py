@@ -52,6 +52,15 @@ def head_correction(dense: torch.Tensor, own: torch.Tensor) -> HeadCorrection | 
     """
     if dense.shape[1] < 2 or share_difference(dense, own) < CLEARLY:
         return None
+    made = match_moments(dense, own)
+    if made is None:
+        return None
+    return made if _divergence(dense, made.of_logits(own.double())) < _divergence(dense, own) else None
+
+
+def match_moments(dense: torch.Tensor, own: torch.Tensor) -> HeadCorrection | None:
+    """The scale and shifts that give ``own`` [rows, classes] the means and the total variance of ``dense``, both less
+    their means over the classes; None where ``own`` does not vary."""
     before, after = dense.double(), own.double()
     before, after = before - before.mean(dim=1, keepdim=True), after - after.mean(dim=1, keepdim=True)
     spread = float(after.var(dim=0).sum())
@@ -59,8 +68,7 @@ def head_correction(dense: torch.Tensor, own: torch.Tensor) -> HeadCorrection | 
         return None
     scale = (float(before.var(dim=0).sum()) / spread) ** 0.5
     shift = before.mean(dim=0) - scale * after.mean(dim=0)
-    made = HeadCorrection(scale, tuple(shift.tolist()))
-    return made if _divergence(dense, made.of_logits(own.double())) < _divergence(dense, own) else None
+    return HeadCorrection(scale, tuple(shift.tolist()))
 
 
 def share_difference(dense: torch.Tensor, own: torch.Tensor) -> float:
