@@ -104,11 +104,10 @@ class ArrayPieces:
         address, bank = self._address(array, location, instruction)
         if len(address) > 1 or bank is None:
             raise AebertError(f"{self.builder.line}: {array.name}: the bank of a load is chosen by a variable")
-        name = f"{memory.name}_{bank}" if memory.banks > 1 else memory.name
+        name = memory.bank_name(bank)
         return self.builder.node(
-            f"{name}_row", memory.bits, address, lambda o: f"{name}[{o[0]}]", Kind.REGISTERED, start=stage,
-            latency=latency,
-        )  # fmt: skip
+            f"{name}_row", memory.bits, address, lambda o: o[0], Kind.REGISTERED, start=stage, latency=latency, ram=name
+        )
 
     def _read_table(
         self, array: Array, location: Location, instruction: Instruction, stage: int, latency: int
@@ -199,8 +198,7 @@ class ArrayPieces:
                 joined = self.builder.joined(parts)
                 self.site(AccessKind.WRITE, name, 1, condition, (joined,), held.stage, width=joined.bits)
                 continue
-            memory = self.scope.memory(array)
-            memory.fields |= set(fields)
+            self.scope.memory(array)  # from now on one of the RAMs of the process
             self.site(
                 AccessKind.STORE, array.base, 1, condition, (*held.address, *parts), held.stage, fields=fields,
                 bank=held.bank,

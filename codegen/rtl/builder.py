@@ -31,10 +31,11 @@ class Builder:
         *,
         start: int = 0,
         latency: int = 0,
+        ram: str = "",
     ) -> RtlNode:
         """A new node."""
         found = RtlNode(
-            self.names.new(self.prefix + name), bits, kind, tuple(operands), text, self.line, start, latency
+            self.names.new(self.prefix + name), bits, kind, tuple(operands), text, self.line, start, latency, ram
         )
         self.piece.nodes.append(found)
         return found

@@ -40,6 +40,7 @@ class RtlNode:
     """``stage``: in which it is computed; ``ready``: in which it may be used first.
 
     ``start``: the schedule's stage. ``latency``: stages that the schedule gives it. ``line``: of the source.
+    ``ram``: the RAM whose row it is; its operand is the address.
     """
 
     name: str
@@ -50,6 +51,7 @@ class RtlNode:
     line: str = ""
     start: int = 0
     latency: int = 0
+    ram: str = ""
     stage: int = 0
     ready: int = 0
     delays: int = 0  # pipeline registers behind it

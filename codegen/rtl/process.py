@@ -12,7 +12,8 @@ from codegen.rtl.names import identifier
 from codegen.rtl.nodes import AccessKind, AccessSite, Kind, Literal, Outside, Ref, RtlNode, ready_of
 from codegen.rtl.piece_reader import Place, Places, places_of
 from codegen.rtl.pipeline import Pipeline, read_pipeline, write_stage
-from codegen.rtl.scope import Scope
+from codegen.rtl.ram_ports import RamPorts
+from codegen.rtl.scope import Ram, Scope
 from codegen.rtl.straight import Straight, place_straight, read_straight
 from codegen.rtl.texts import (
     Assignment,
@@ -48,6 +49,16 @@ def stage_text(ref: Ref, stage: int, *, held: bool = False) -> str:
     return f"{ref.name}_h" if held else f"{ref.name}_d{late}"
 
 
+@dataclass(frozen=True)
+class _Enabled:
+    """An access of ``piece``; ``name``: of the wire that says when it takes place; ``held`` as in `stage_text`."""
+
+    site: AccessSite
+    name: str
+    piece: str
+    held: bool
+
+
 @dataclass
 class _ProcessBuilder:
     source: SourceProcess
@@ -57,17 +68,19 @@ class _ProcessBuilder:
     straights: dict[str, Straight] = field(default_factory=dict)
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     bursts: dict[str, Burst] = field(default_factory=dict)
-    enables: list[tuple[AccessSite, str, str]] = field(default_factory=list)
+    enables: list[_Enabled] = field(default_factory=list)
+    rams: RamPorts = field(init=False)
     updates: list[Assignment] = field(default_factory=list)
 
     def text(self) -> ProcessText:
         self.scope = Scope(self.source)
+        self.rams = RamPorts(self.scope.names.new)
         self._read()
         edges = Edges(self.scope, self.straights, self.pipelines, self.bursts, stage_text)
         states = edges.states()
         pieces = [self._straight_text(each) for each in self.straights.values()]
         pieces += [self._pipeline_text(each) for each in self.pipelines.values()]
-        pieces += [self._burst_text(each) for each in self.bursts.values()]
+        pieces += [self._burst_text(self.pipelines[header], burst) for header, burst in self.bursts.items()]
         streams, ports = self._uses()
         registers = [RegisterText(each.bits, each.name) for each in self.scope.kept.values()]
         registers += [RegisterText(each.bits, each.name) for each in self.scope.files.values()]
@@ -136,7 +149,7 @@ class _ProcessBuilder:
             register = self.scope.files[key]
             stage = straight.last_stage
             self.updates.append(Assignment(register.name, stage_text(ref, stage, held=True), active(stage)))
-        self._nodes(text, straight.nodes, held=True)
+        self._nodes(text, straight.nodes, active, held=True)
         for node in straight.nodes:
             if node.delays:
                 text.registers.append(RegisterText(node.bits, f"{node.name}_h"))
@@ -173,7 +186,7 @@ class _ProcessBuilder:
         )  # fmt: skip
         kept = text.wires
         text.wires = []
-        self._nodes(text, pipeline.nodes, held=False)
+        self._nodes(text, pipeline.nodes, lambda _: f"{name}_running", held=False)
         text.wires += kept
         for node in pipeline.nodes:
             before = node.name
@@ -197,21 +210,25 @@ class _ProcessBuilder:
         stage = write_stage(pipeline, carried)
         return f"{valid}[{stage}] ? {stage_text(carried.following, stage)} : {carried.register}"
 
-    def _burst_text(self, burst: Burst) -> PieceText:
+    def _burst_text(self, pipeline: Pipeline, burst: Burst) -> PieceText:
         text = PieceText(f"request of {burst.port}", "")
-        self._nodes(text, burst.reader.builder.piece.nodes, held=True)
+        active = f"(state == {request_state(pipeline.name)})"
+        self._nodes(text, burst.reader.builder.piece.nodes, lambda _: active, held=True)
         return text
 
-    def _nodes(self, text: PieceText, nodes: Sequence[RtlNode], *, held: bool) -> None:
-        enabled = {site.node: (site, enable) for site, enable, _ in self.enables}
+    def _nodes(self, text: PieceText, nodes: Sequence[RtlNode], active: Callable[[int], str], *, held: bool) -> None:
+        enabled = {each.site.node: each.site for each in self.enables}
         for node in nodes:
             if node in enabled:
-                expression = _site_value(enabled[node][0])
+                expression = _site_value(enabled[node])
                 if expression:
                     text.wires.append(Wire(node.bits, node.name, expression, node.line))
                 continue
             expression = node.text([stage_text(each, node.stage, held=held) for each in node.operands])
-            if node.kind is Kind.REGISTERED:
+            if node.ram:
+                register = self.rams.read(node.ram, text.title, active(node.stage), expression)
+                text.wires.append(Wire(node.bits, node.name, register, node.line))
+            elif node.kind is Kind.REGISTERED:
                 text.registers.append(RegisterText(node.bits, node.name, node.line))
                 text.assignments.append(Assignment(node.name, expression))
             else:
@@ -226,13 +243,14 @@ class _ProcessBuilder:
             name = f"{site.node.name}_on"
             for operand in site.node.operands[1:]:
                 stage_text(operand, site.node.stage, held=held)
-            self.enables.append((site, name, "held" if held else ""))
+            self.enables.append(_Enabled(site, name, text.title, held))
             text.wires.append(Wire(1, name, enable, site.node.line))
 
     # What the process touches.
 
-    def _data(self, site: AccessSite, held: str, first: int = 1) -> list[str]:
-        return [stage_text(each, site.node.stage, held=bool(held)) for each in site.node.operands[first:]]
+    def _data(self, enabled: _Enabled) -> list[str]:
+        node = enabled.site.node
+        return [stage_text(each, node.stage, held=enabled.held) for each in node.operands[1:]]
 
     def _uses(self) -> tuple[list[StreamUse], list[PortText]]:
         streams: dict[str, StreamUse] = {}
@@ -244,7 +262,8 @@ class _ProcessBuilder:
                 ports[storage] = PortText(storage, bits, "write" in used)
             streams[storage] = StreamUse(storage, bits, "write" not in used and "full" not in used)
         ends = {AccessKind.READ: "valid", AccessKind.WRITE: "ready"}
-        for site, enable, held in self.enables:
+        for each in self.enables:
+            site, enable = each.site, each.name
             if site.access in ends:
                 streams[site.storage].waits.append(f"({enable} & ~{site.storage}_{ends[site.access]})")
             if site.access is AccessKind.READ:
@@ -252,34 +271,45 @@ class _ProcessBuilder:
             elif site.access is AccessKind.POLL:
                 streams[site.storage].takes.append(f"{enable} & {site.storage}_valid")
             elif site.access is AccessKind.WRITE:
-                streams[site.storage].gives.append((enable, self._data(site, held)[0]))
+                streams[site.storage].gives.append((enable, self._data(each)[0]))
         for header, burst in self.bursts.items():
-            state = f"S_{identifier(self.pipelines[header].name)}_request"
+            state = request_state(self.pipelines[header].name)
             first, words = (stage_text(each, 0) for each in (burst.first, burst.words))
             ports[burst.port].requests.append((state, first, words))
         return list(streams.values()), list(ports.values())
 
     def _banks(self) -> list[RamText]:
-        banks: dict[tuple[str, int], RamText] = {}
-        for base, memory in self.scope.memories.items():
-            mark = memory.array.mark
-            style = _STYLES.get("" if mark is None else mark.primitive, "auto")
-            for number in range(memory.banks):
-                name = f"{memory.name}_{number}" if memory.banks > 1 else memory.name
-                banks[base, number] = RamText(name, memory.bits, memory.rows, style, base.startswith("@"))
-        for site, enable, held in self.enables:
-            if site.access is not AccessKind.STORE:
-                continue
-            memory = self.scope.memories[site.storage]
-            data = self._data(site, held)
-            address, rest = data[0], data[1:]
-            chosen = "" if site.bank is not None else rest.pop(0)
-            parts = tuple((low + bits - 1, low, text) for (low, bits), text in zip(site.fields, rest, strict=True))
-            for number in range(memory.banks):
-                if site.bank in (None, number):
-                    meant = f" & ({chosen} == {number})" if chosen else ""
-                    banks[site.storage, number].writes.append(Write(f"{enable}{meant}", address, parts))
-        return list(banks.values())
+        for each in self.enables:
+            if each.site.access is AccessKind.STORE:
+                self._store(each)
+        return [
+            RamText(
+                name, memory.bits, memory.rows, _style(memory), base.startswith("@"),
+                self.rams.read_ports(name), self.rams.write_ports(name),
+            )
+            for base, memory in self.scope.memories.items()
+            for name in map(memory.bank_name, range(memory.banks))
+        ]  # fmt: skip
+
+    def _store(self, enabled: _Enabled) -> None:
+        site = enabled.site
+        memory = self.scope.memories[site.storage]
+        address, *rest = self._data(enabled)
+        chosen = "" if site.bank is not None else rest.pop(0)
+        parts = tuple((low + bits - 1, low, text) for (low, bits), text in zip(site.fields, rest, strict=True))
+        for number in range(memory.banks):
+            if site.bank in (None, number):
+                meant = f"({enabled.name} & ({chosen} == {number}))" if chosen else enabled.name
+                self.rams.write(memory.bank_name(number), enabled.piece, Write(meant, address, parts))
+
+
+def _style(memory: Ram) -> str:
+    mark = memory.array.mark
+    return _STYLES.get("" if mark is None else mark.primitive, "auto")
+
+
+def request_state(label: str) -> str:
+    return f"S_{identifier(label)}_request"
 
 
 def _site_value(site: AccessSite) -> str:

@@ -21,14 +21,16 @@ _ENDS = ("_data", "_valid", "_ready", "_pop", "_push", "_blocked", "_idle")
 
 @dataclass
 class Ram:
-    """An array in RAM. ``rows`` of each of its ``banks``; ``fields``: the parts of a row that anything writes."""
+    """An array in RAM. ``rows`` of each of its ``banks``."""
 
     array: Array
     name: str
     bits: int
     rows: int
     banks: int
-    fields: set[tuple[int, int]] = field(default_factory=set)
+
+    def bank_name(self, number: int) -> str:
+        return f"{self.name}_{number}" if self.banks > 1 else self.name
 
 
 @dataclass(frozen=True)

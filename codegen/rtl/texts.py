@@ -57,7 +57,15 @@ class Write:
     parts: tuple[tuple[int, int, str], ...]
 
 
-@dataclass
+@dataclass(frozen=True)
+class ReadPort:
+    """``name``: of the register that takes what lies at ``address``."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
 class RamText:
     """One RAM. ``style``: the attribute that binds it; ``cleared``: it begins with zeros."""
 
@@ -66,7 +74,8 @@ class RamText:
     rows: int
     style: str
     cleared: bool
-    writes: list[Write] = field(default_factory=list)
+    reads: list[ReadPort]
+    writes: list[Write]
 
 
 @dataclass(frozen=True)

