@@ -90,6 +90,6 @@ METHODS: Mapping[str, Method] = {
     "kprune": Method(kprune, _structured),
     "ziplm": Method(ziplm, _structured, draws=True),
     "ours-compensate": Method(compensated, _any),
-    "ours-refine": Method(refined, _single),
+    "ours-refine": Method(refined, _any),
     "ours-search": Method(searched, _any, draws=True),
 }

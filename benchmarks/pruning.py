@@ -30,7 +30,7 @@ from aebert.pruning.refine import refine_encoder
 from aebert.pruning.saliency import Saliency
 from aebert.pruning.subnet import zero_counts
 from aebert.pruning.unit_counts import MatrixKey, list_sites
-from aebert.pruning.zero_patterns import Pattern, Structured
+from aebert.pruning.zero_patterns import Pattern
 
 # Magnitude, activation-aware, + least squares; None where the table has no figure.
 COLUMNS: tuple[tuple[Saliency, bool], ...] = (("magnitude", False), ("activation", False), ("activation", True))
@@ -114,7 +114,7 @@ def main() -> None:
             timed = f" {seconds:5.1f} s" if compensate else ""
             cells_out.append(f"{cosine(pruned.encoder):.4f} {against}{timed}")
         ratio = overall_ratio(pruned.encoder)
-        if not arguments.no_refine and not isinstance(pattern, Structured):
+        if not arguments.no_refine:
             start = time.perf_counter()
             refined = refine_encoder(encoder, pattern, ratios, calibration)
             seconds = time.perf_counter() - start

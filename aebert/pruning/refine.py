@@ -21,10 +21,11 @@ from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderLayer, EncoderSh
 from aebert.models.fp32_forward import INPUT_NAMES, INPUT_OF, InputName, layer_output, stage_input
 from aebert.models.packed_sequences import PackedStates
 from aebert.pruning.compensation import Reconstruction, corrected_bias, reconstruction, solve_kept
-from aebert.pruning.input_moments import cross_second, input_moments
+from aebert.pruning.input_moments import cross_second, input_moments, iterate_moments
 from aebert.pruning.masks import expand_units
 from aebert.pruning.prune import PrunedEncoder, with_matrix
 from aebert.pruning.saliency import sum_units
+from aebert.pruning.structured_removal import structured_masks
 from aebert.pruning.unit_counts import MatrixKey, Site, uniform_ratios, zeroed_units
 from aebert.pruning.zero_patterns import BoolArray, Pattern, Structured
 from aebert.support.errors import AebertError
@@ -51,14 +52,15 @@ def refine_encoder(
     """Prune ``encoder`` under ``pattern``, with masks and weights fitted to the dense model on calibration text.
 
     ``ratio`` as in ``prune_encoder``; ``embeddings`` are the calibration text's; ``track`` may
-    show progress over the layers. Raises AebertError for head and neuron
-    patterns, whose masks bind several matrices; see ``refit_encoder``.
+    show progress over the layers. Heads and neurons, whose masks bind several matrices, are removed in turn on the
+    dense model's inputs (``aebert.pruning.structured_removal``), and then the weights are fitted.
     """
-    if isinstance(pattern, Structured):
-        raise AebertError(f"pattern {str(pattern)!r} cannot be refined; prune it with compensation instead")
     shape = encoder.shape
     ratios = ratio if isinstance(ratio, Mapping) else uniform_ratios(shape, pattern, ratio)
     counts = zeroed_units(shape, pattern, ratios)
+    if isinstance(pattern, Structured):
+        structured = structured_masks(encoder, pattern, counts, iterate_moments(encoder, embeddings))
+        return PrunedEncoder(refit_encoder(encoder, structured, embeddings, track), structured, pattern, encoder.digest)
     site_of = {(site.layer, site.matrices[0]): site for site in counts}
 
     def choose(key: MatrixKey, problem: Reconstruction, inverses: RidgeInverses) -> tuple[BoolArray, torch.Tensor]:

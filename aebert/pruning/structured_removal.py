@@ -10,15 +10,18 @@ much as one inverse.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from aebert.models.encoder import FloatArray
-from aebert.pruning.compensation import Reconstruction
-from aebert.pruning.zero_patterns import BoolArray, IntArray
+from aebert.models.encoder import Encoder, FloatArray
+from aebert.pruning.compensation import Reconstruction, reconstruction
+from aebert.pruning.input_moments import LayerMoments
+from aebert.pruning.masks import expand_units
+from aebert.pruning.unit_counts import MatrixKey, Site
+from aebert.pruning.zero_patterns import BoolArray, IntArray, Structured
 
 # Of a site's units, how many go at once at most: a 64th of 1536 neurons leaves as little error as one after another.
 _STEPS = 64
@@ -80,3 +83,22 @@ class StructuredRemoval:
         self._weight = self._weight[:, ~going] - self._weight[:, going] @ shares
         self._inverse = kept_rows[:, ~going] - across @ shares
         self._left = self._left[~gone]
+
+
+def structured_masks(
+    encoder: Encoder, pattern: Structured, zeroed: Mapping[Site, int], moments: Iterable[LayerMoments]
+) -> dict[MatrixKey, BoolArray]:
+    """The masks of all matrices (True: kept) with ``zeroed`` units of each site gone, those that cost least in turn.
+
+    ``moments`` of the dense inputs, one for each layer, are consumed in order.
+    """
+    masks = {(layer, name): np.ones(linear.weight.shape, bool) for layer, name, linear in encoder.matrices()}
+    for (number, layer), own in zip(enumerate(encoder.layers), moments, strict=True):
+        for site, count in zeroed.items():
+            if site.layer == number and count:
+                carrier = site.matrices[-1]
+                removal = StructuredRemoval(reconstruction(layer.matrix(carrier), own.of(carrier)), site.units)
+                (level,) = removal.levels([site.units - count])
+                expanded = expand_units(level.left, site, encoder.shape, pattern)
+                masks |= {(number, name): mask for name, mask in expanded.items()}
+    return masks

@@ -154,6 +154,19 @@ def test_each_step_brings_the_output_nearer_to_the_dense_model(encoder: Encoder,
         np.testing.assert_array_equal(refined.encoder.layers[layer].matrix(name).weight != 0, mask)
 
 
+@pytest.mark.parametrize(("spelling", "ratio"), [("neuron", 0.25), ("head+neuron", 0.5)])
+def test_refined_heads_and_neurons_are_nearer_to_the_dense_model_than_corrected_ones(
+    encoder: Encoder, spelling: str, ratio: float
+) -> None:
+    pattern, states = parse_pattern(spelling), random_states(0, sequences=200)
+    corrected = prune_encoder(encoder, pattern, ratio, "activation", iterate_moments(encoder, states), True)
+    refined = refine_encoder(encoder, pattern, ratio, states)
+    assert output_error(encoder, refined.encoder) < output_error(encoder, corrected.encoder)
+    assert zero_counts(refined.encoder) == zero_counts(corrected.encoder)
+    for (layer, name), mask in refined.masks.items():
+        np.testing.assert_array_equal(refined.encoder.layers[layer].matrix(name).weight != 0, mask)
+
+
 def test_moments_are_those_of_the_inputs() -> None:
     inputs = random_states(3, sequences=300).values  # more than one chunk
     moments = input_moments(inputs)
@@ -174,8 +187,6 @@ def test_ratios_per_matrix_are_met_one_by_one(encoder: Encoder) -> None:
 def test_what_cannot_be_done_is_said(encoder: Encoder) -> None:
     with pytest.raises(AebertError, match="need moments"):
         prune_encoder(encoder, parse_pattern("unstructured"), 0.5, "activation")
-    with pytest.raises(AebertError, match="cannot be refined"):
-        refine_encoder(encoder, parse_pattern("head"), 0.1, random_states(0))
 
 
 def test_second_order_saliency_is_the_error_left_when_the_rest_of_the_row_makes_up_for_a_weight() -> None:
