@@ -10,22 +10,16 @@ csynth's is given by its quantiles.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.tables import read_rows
+
 EXPRESSIONS = ("+", "-", "icmp", "select", "and", "or", "xor", "shl", "lshr")
-Row = Mapping[str, str]
-
-
-def read_table(file: Path) -> list[dict[str, str]]:
-    with file.open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def number(text: str) -> float:
@@ -83,8 +77,8 @@ def main() -> None:
     arguments = parser.parse_args()
     document = {
         "source": "csynth_area.tsv and implementation.tsv: reports of public repositories, Vitis HLS 2020.1 to 2025.2",
-        "lut": fit_expressions(read_table(arguments.data / "csynth_area.tsv")),
-        "implemented_per_csynth": implementation_ratios(read_table(arguments.data / "implementation.tsv")),
+        "lut": fit_expressions(read_rows(arguments.data / "csynth_area.tsv")),
+        "implemented_per_csynth": implementation_ratios(read_rows(arguments.data / "implementation.tsv")),
     }
     print(json.dumps(document, indent=1))
     if arguments.write:

@@ -9,23 +9,20 @@ latency, the median delay in the first and in the last state at each width. Prin
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from benchmarks.fit_multiplications import fit as fit_multiplications
+from benchmarks.fit_multiplications import multiplications
+from benchmarks.tables import Row, read_rows
 from codegen.schedule.devices import device_of, tool_era
+from codegen.schedule.multiplications import Multiplications
 from codegen.schedule.operator_model import OperatorModel, Sample, family
 
-Row = Mapping[str, str]
 Table = dict[str, dict[str, dict[str, list[list[float]]]]]
-
-
-def read_rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "operators.tsv").open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def samples(rows: Iterable[Row]) -> list[tuple[Row, Sample]]:
@@ -97,11 +94,12 @@ def main() -> None:
     parser.add_argument("--without", default="", help="leave a repository out of the fit and measure on it")
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
-    rows = read_rows(arguments.data)
+    rows = read_rows(arguments.data / "operators.tsv")
     kept = [row for row in rows if not arguments.without or row["repo"] != arguments.without]
     measured = [row for row in rows if row["repo"] == arguments.without] if arguments.without else rows
     table = fit(kept)
-    errors = residuals(measured, OperatorModel(table))
+    factors, curves = fit_multiplications(multiplications(kept))
+    errors = residuals(measured, OperatorModel(table, Multiplications(factors, curves)))
     print(f"{'operator':14s} {'rows':>7s} {'median %':>9s} {'90th %':>8s}")
     summary = {}
     for operator, values in sorted(errors.items()):
@@ -114,6 +112,7 @@ def main() -> None:
             "source": "operators.tsv: schedule reports of Vivado HLS 2018.3 to Vitis HLS 2025.2, public repositories",
             "never_seen": ["nbread", "nbwrite", "URAM memories and FIFOs", "udiv", "Versal at -1"],
             "residuals": summary,
+            "multiplications": {"factors": factors, "curves": curves},
             "delays": table,
         }
         arguments.write.write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")

@@ -11,22 +11,15 @@ see.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.machine import machine_line
-
-Row = dict[str, str]
-
-
-def rows_of(path: Path) -> list[Row]:
-    with path.open() as file:
-        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+from benchmarks.tables import Row, read_rows
 
 
-def beyond_pipeline(modules: list[Row], loops: list[Row]) -> Iterator[tuple[str, int]]:
+def beyond_pipeline(modules: Sequence[Row], loops: Sequence[Row]) -> Iterator[tuple[str, int]]:
     """Tool version, and cycles of a module's latency that are not its pipeline's."""
     reported: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
     for loop in loops:
@@ -47,7 +40,7 @@ def beyond_pipeline(modules: list[Row], loops: list[Row]) -> Iterator[tuple[str,
             yield module["tool_version"], int(latencies[0]) - ((trips - 1) * ii + depth)
 
 
-def beyond_csynth(rows: list[Row]) -> Iterator[int]:
+def beyond_csynth(rows: Sequence[Row]) -> Iterator[int]:
     for row in rows:
         least, most, counted = row["csynth_latency_min"], row["csynth_latency_max"], row["rtl_cycles_max"]
         if "Stream-HLS" not in row["repo"] and least == most and least.isdigit() and counted.isdigit():
@@ -59,12 +52,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     folder: Path = parser.parse_args().data
     print(machine_line())
-    found = Counter(beyond_pipeline(rows_of(folder / "modules.tsv"), rows_of(folder / "loops.tsv")))
+    found = Counter(beyond_pipeline(read_rows(folder / "modules.tsv"), read_rows(folder / "loops.tsv")))
     print("version   beyond (trips - 1) II + depth   modules")
     for (version, more), count in sorted(found.items()):
         print(f"{version:9} {more:28} {count:9}")
     print("RTL less csynth   designs")
-    for difference, count in sorted(Counter(beyond_csynth(rows_of(folder / "rtl_cycles.tsv"))).items()):
+    for difference, count in sorted(Counter(beyond_csynth(read_rows(folder / "rtl_cycles.tsv"))).items()):
         print(f"{difference:15} {count:9}")
 
 

@@ -11,6 +11,7 @@ _SERIES = (
     (re.compile(r"^(xc7|xa7)"), "7"),
 )
 _GRADE = re.compile(r"-(?P<grade>[123](?:LV|L|MP|HP|LP)?)(?:[qie]\w*)?(?:-|$)")
+_NEAREST = ("us+ -2", "us+ -2L", "us+ -1", "us+ -2LV", "us -2", "versal -2MP", "7 -2", "7 -1")
 # From 2023.1 comparators are charged more and storages print an input and an output delay.
 _NEW_ERA = "2023"
 
@@ -26,3 +27,9 @@ def device_of(part: str) -> str:
 def tool_era(version: str) -> str:
     """``old`` before Vitis HLS 2023.1, else ``new``."""
     return "new" if version >= _NEW_ERA else "old"
+
+
+def nearest(device: str) -> tuple[str, ...]:
+    """``device``, and then those that stand for it where it was never seen: of its own series first."""
+    series = device.split()[0]
+    return device, *sorted(_NEAREST, key=lambda name: name.split()[0] != series)

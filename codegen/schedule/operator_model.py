@@ -6,14 +6,14 @@ operators.json is made by benchmarks/fit_operators.py; it names its source, its 
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
-from codegen.schedule.devices import device_of, tool_era
+from codegen.schedule.devices import device_of, nearest, tool_era
 from codegen.schedule.graph import LoopGraph, Operation, StorageKind, Timing
+from codegen.schedule.multiplications import Multiplications, interpolate, operand_bits
 
 # Wires: no delay (every report).
 FREE = frozenset(
@@ -27,7 +27,6 @@ _FIFO_NS = {"us+": 1.42, "us": 1.6, "7": 3.6, "versal": 1.3}
 # AXI requests and responses take the whole budget of each of their states: 7 states for a request, 5 for a response
 # (2021.2 and 2022.1 at 3.3 and 10 ns; Vitis HLS 2024.2 takes more).
 _AXI_LATENCY = {"readreq": 6, "writereq": 0, "read": 0, "write": 0, "writeresp": 4}
-_NEAREST = ("us+ -2", "us+ -2L", "us+ -1", "us+ -2LV", "us -2", "versal -2MP", "7 -2", "7 -1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,8 @@ def family(opcode: str, core: str = "", variant: str = "") -> str | None:
     """The name under which an operator's delays are kept; None for what is not kept."""
     if opcode in ("add", "sub"):
         return "add_dsp" if "DSP" in core else "add"
-    if opcode == "mul":
-        return "mul_dsp" if "DSP" in core else "mul"
+    if opcode == "mul" and "DSP" in core:
+        return "mul_dsp"
     if opcode in _LOGIC:
         return "logic"
     if opcode in _SHIFTS:
@@ -65,8 +64,13 @@ def family(opcode: str, core: str = "", variant: str = "") -> str | None:
 class OperatorModel:
     """Delays by device and tool era. ``table``: group -> operator -> latency -> [size, first ns, last ns, count]."""
 
-    def __init__(self, table: Mapping[str, Mapping[str, Mapping[str, Sequence[Sequence[float]]]]]) -> None:
+    def __init__(
+        self,
+        table: Mapping[str, Mapping[str, Mapping[str, Sequence[Sequence[float]]]]],
+        multiplications: Multiplications,
+    ) -> None:
         self._table = table
+        self._multiplications = multiplications
 
     def timing(self, graph: LoopGraph, operation: Operation) -> Timing:
         """What an operation costs under the clock of its loop. Merged operations and wires cost nothing."""
@@ -79,6 +83,9 @@ class OperatorModel:
         context = graph.context
         if storage is not None and storage.kind not in (StorageKind.MEMORY, StorageKind.ROM):
             return self._access(graph, operation, storage.kind)
+        if operation.opcode == "mul":
+            bits = operand_bits(graph, operation)
+            return self._multiplications.timing(nearest(device_of(context.part)), bits, context.budget_ns)
         name = family(operation.opcode, "RAM" if storage is not None else "")
         if name is None:
             return Timing(0, 0.0)
@@ -119,7 +126,7 @@ class OperatorModel:
         for cycles in sorted(variants):
             if latency is not None and cycles != latency:
                 continue
-            first, last = _interpolate(variants[cycles], size)
+            first, last = interpolate(variants[cycles], size)[:2]
             found = Timing(cycles, first, last if cycles else 0.0)
             if max(first, last if cycles else 0.0) <= budget_ns + 0.01:
                 return found
@@ -128,28 +135,13 @@ class OperatorModel:
 
     def _variants(self, part: str, version: str, operator: str) -> dict[int, Sequence[Sequence[float]]]:
         """Of the device and era; else of the other era; else of the nearest device that has the operator."""
-        device, era = device_of(part), tool_era(version)
+        era = tool_era(version)
         other = "old" if era == "new" else "new"
-        series = device.split()[0]
-        near = sorted(_NEAREST, key=lambda name: name.split()[0] != series)
-        for group in [f"{name} {age}" for name in (device, *near) for age in (era, other)]:
+        for group in [f"{name} {age}" for name in nearest(device_of(part)) for age in (era, other)]:
             found = self._table.get(group, {}).get(operator)
             if found:
                 return {int(cycles): points for cycles, points in found.items()}
         return {}
-
-
-def _interpolate(points: Sequence[Sequence[float]], size: int) -> tuple[float, float]:
-    """Delays at a size: between the neighbours, constant beyond the ends."""
-    sizes = [point[0] for point in points]
-    place = bisect_left(sizes, size)
-    if place == len(points):
-        return points[-1][1], points[-1][2]
-    if place == 0 or sizes[place] == size:
-        return points[place][1], points[place][2]
-    (low, *below), (high, *above) = points[place - 1], points[place]
-    share = (size - low) / (high - low)
-    return below[0] + share * (above[0] - below[0]), below[1] + share * (above[1] - below[1])
 
 
 def _size(name: str, operation: Operation) -> int:
@@ -172,4 +164,7 @@ _NO_STORAGE = _NoStorage()
 def fitted_model() -> OperatorModel:
     """The model fitted on the schedule reports of public repositories (operators.json)."""
     text = resources.files("codegen.schedule").joinpath("operators.json").read_text(encoding="utf-8")
-    return OperatorModel(json.loads(text)["delays"])
+    document = json.loads(text)
+    products = document["multiplications"]
+    curves = {int(latency): curve for latency, curve in products["curves"].items()}
+    return OperatorModel(document["delays"], Multiplications(products["factors"], curves))
