@@ -3,10 +3,10 @@
     python -m benchmarks.fit_multiplications --data FOLDER
 
 FOLDER holds operators.tsv and csynth_area.tsv. ln(delay) = ln(factor of the device) + ln(curve of the latency, at the
-bits of the wider operand), by least squares over distinct rows; between its knots ln(curve) is straight. Prints, for
-each repository left out of the fit, how often the latency that Vitis chose under its clock is found, and how far its
-delay is off; and how often it is found for multipliers of which only csynth's name is known (mul_64ns_66ns_129_5_1 has
-five states).
+bits of the wider operand), by least squares over distinct rows; between its knots ln(curve) is straight. What a
+device's own rows are off from that is kept beside it, and the delay of its DSP slices. Prints, for each repository left
+out of the fit, how often the latency that Vitis chose under its clock is found, and how far its delay is off; and how
+often it is found for multipliers of which only csynth's name is known (mul_64ns_66ns_129_5_1 has five states).
 benchmarks/fit_operators.py writes the fit.
 """
 
@@ -18,7 +18,7 @@ import re
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from scipy.optimize import lsq_linear
 from benchmarks.tables import Row, read_rows
 from codegen.schedule.devices import device_of, nearest
 from codegen.schedule.graph import DesignContext
-from codegen.schedule.multiplications import Multiplications
+from codegen.schedule.multiplications import SLICE_BITS, Multiplications, in_slice, interpolate
 
 # Bits of the wider operand at which the delay of each latency has a knot: where there are rows.
 KNOTS: Mapping[int, Sequence[int]] = {
@@ -38,8 +38,6 @@ KNOTS: Mapping[int, Sequence[int]] = {
     4: (32, 71),
 }
 REFERENCE = "us+ -2L"
-# The wider input of a DSP slice (UltraScale's; a 7-series one takes 25).
-SLICE_BITS = 27
 # How strongly neighbouring knots are drawn to one delay where no row says otherwise.
 _SMOOTH = 0.03
 # How strongly the speed grades of a series are drawn to one factor.
@@ -52,33 +50,38 @@ _CLOCK = ("repo", "tool_version", "part", "clock_ns")
 
 @dataclass(frozen=True)
 class Multiplication:
-    """A distinct multiplication of the data: ``bits`` of its wider operand; ``delay_ns`` of its first state."""
+    """A distinct multiplication of the data: ``bits`` of its operands in order; ``delay_ns`` of its first state.
+
+    ``slice``: in the states of a DSP slice.
+    """
 
     repository: str
     device: str
+    version: str
     budget_ns: float
-    bits: int
+    bits: tuple[int, int]
     latency: int
     delay_ns: float
+    slice: bool = False
 
 
 def multiplications(rows: Iterable[Row]) -> list[Multiplication]:
-    """Of products alone: what is merged with a sum into a DSP slice (core DSP48) has other states."""
+    """Of products alone: one that is merged with a sum (dsp_in) has states of its own."""
     found: dict[Multiplication, None] = {}
     for row in rows:
-        fused = row["core"].startswith("DSP")
-        if row["operation"] != "mul" or fused or row["stage"] not in ("only", "first"):
+        if row["operation"] != "mul" or row["grouping"] == "dsp_in" or row["stage"] not in ("only", "first"):
             continue
-        budget = float(row["clock_ns"]) - float(row["uncertainty_ns"] or 0)
-        bits, latency, delay = _wider(row), int(row["latency_cycles"] or 0), float(row["delay_ns"])
-        if bits is None:
-            continue
-        found[Multiplication(row["repo"], device_of(row["part"]), round(budget, 2), bits, latency, delay)] = None
+        bits = _operands(row)
+        if bits is not None:
+            budget = round(float(row["clock_ns"]) - float(row["uncertainty_ns"] or 0), 2)
+            where = row["repo"], device_of(row["part"]), row["tool_version"]
+            latency, delay = int(row["latency_cycles"] or 0), float(row["delay_ns"])
+            found[Multiplication(*where, budget, bits, latency, delay, row["grouping"] == "dsp_root")] = None
     return list(found)
 
 
-def _wider(row: Row) -> int | None:
-    """Bits of the wider operand; None where that is a constant which was printed with its type and not its own bits."""
+def _operands(row: Row) -> tuple[int, int] | None:
+    """Bits of the narrower and the wider operand; None where a constant was printed with its type for its own bits."""
     types = [int(re.sub(r"\D", "", kind)) for kind in row["operand_types"].split(",")]
     own = []
     for text, width in zip(row["variant"].split("x"), types, strict=True):
@@ -86,11 +89,34 @@ def _wider(row: Row) -> int | None:
         if match is not None and match["constant"] and int(match["bits"]) == width:
             return None
         own.append(int(match["bits"]) if match else width)
-    return max(own)
+    return min(own), max(own)
 
 
-def fit(found: Sequence[Multiplication]) -> tuple[dict[str, float], dict[int, list[list[float]]]]:
-    """Factors by device (1 for ``REFERENCE``) and curves by latency, which never fall with the bits."""
+def fit(rows: Sequence[Multiplication]) -> Multiplications:
+    """Curves, factors and what is left over, and the slices."""
+    curves, factors = _fit_curves([row for row in rows if not row.slice and row.latency in KNOTS])
+    model = Multiplications(curves, factors, {}, {})
+    left: dict[str, dict[int, dict[int, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    slices = defaultdict(list)
+    for row in rows:
+        if row.slice and in_slice(row.version, row.bits):
+            slices[row.device].append(row.delay_ns)
+        elif not row.slice and row.latency in curves:
+            ratio = row.delay_ns / interpolate(curves[row.latency], row.bits[1])[0]
+            left[row.device][row.latency][row.bits[1]].append(ratio)
+    ratios = {
+        device: {
+            latency: [[bits, round(statistics.median(found), 3)] for bits, found in sorted(by_bits.items())]
+            for latency, by_bits in sorted(by_latency.items())
+        }
+        for device, by_latency in sorted(left.items())
+    }
+    middle = {device: round(statistics.median(delays), 3) for device, delays in sorted(slices.items())}
+    return replace(model, ratios=ratios, slices=middle)
+
+
+def _fit_curves(found: Sequence[Multiplication]) -> tuple[dict[int, list[list[float]]], dict[str, float]]:
+    """Curves by latency, which never fall with the bits, and factors by device (1 for ``REFERENCE``)."""
     devices = sorted({each.device for each in found} | {REFERENCE})
     unknowns: list[object] = [*devices, *((latency, knot) for latency, knots in KNOTS.items() for knot in knots)]
     place = {key: column for column, key in enumerate(unknowns)}
@@ -98,9 +124,7 @@ def fit(found: Sequence[Multiplication]) -> tuple[dict[str, float], dict[int, li
     least = [-math.inf] * len(unknowns)
     equations: list[tuple[dict[object, float], float]] = [({REFERENCE: 100.0}, 0.0)]
     equations += [
-        (_weights(each.latency, each.bits) | {each.device: 1.0}, math.log(each.delay_ns))
-        for each in found
-        if each.latency in KNOTS
+        (_weights(each.latency, each.bits[1]) | {each.device: 1.0}, math.log(each.delay_ns)) for each in found
     ]
     for latency, knots in KNOTS.items():
         for knot in knots[1:]:
@@ -120,7 +144,7 @@ def fit(found: Sequence[Multiplication]) -> tuple[dict[str, float], dict[int, li
                   for index, knot in enumerate(knots)]
         for latency, knots in KNOTS.items()
     }  # fmt: skip
-    return factors, curves
+    return curves, factors
 
 
 def _weights(latency: int, bits: int) -> dict[object, float]:
@@ -143,54 +167,54 @@ def named_multipliers(areas: Iterable[Row], operators: Iterable[Row]) -> list[Mu
     found: dict[Multiplication, None] = {}
     for row in areas:
         match = _NAME.match(row["core"])
-        bits = max(int(match["first"]), int(match["second"])) if match else 0
-        if match is None or bits <= SLICE_BITS or not row["clock_ns"]:
-            continue
+        bits = sorted((int(match["first"]), int(match["second"]))) if match else [0, 0]
         uncertainties = clocks.get(tuple(row[name] for name in _CLOCK), {""})
-        if len(uncertainties) > 1:
+        if match is None or bits[1] <= SLICE_BITS[1] or not row["clock_ns"] or len(uncertainties) > 1:
             continue
         uncertainty = next(iter(uncertainties))
         context = DesignContext(
             float(row["clock_ns"]), row["part"], row["tool_version"], float(uncertainty) if uncertainty else None
         )
-        each = Multiplication(
-            row["repo"], device_of(row["part"]), round(context.budget_ns, 2), bits, int(match["states"]) - 1, 0.0
-        )
-        found[each] = None
+        where = row["repo"], device_of(row["part"]), row["tool_version"], round(context.budget_ns, 2)
+        found[Multiplication(*where, (bits[0], bits[1]), int(match["states"]) - 1, 0.0)] = None
     return list(found)
+
+
+def _latency(model: Multiplications, each: Multiplication) -> int:
+    return model.timing(nearest(each.device), each.version, each.bits, each.budget_ns).latency
+
+
+def _error(model: Multiplications, each: Multiplication) -> float:
+    """Of the delay at the latency that Vitis chose, in percent."""
+    device = nearest(each.device)
+    known = next((model.slices[name] for name in device if name in model.slices), math.nan)
+    ours = known if each.slice else model.delay(device, each.bits[1], each.latency)
+    return 100 * abs(ours / each.delay_ns - 1)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     folder = parser.parse_args().data
-    found = multiplications(read_rows(folder / "operators.tsv"))
-    factors, curves = fit(found)
-    print("factors", factors)
-    for latency, curve in curves.items():
+    operators = read_rows(folder / "operators.tsv")
+    found = multiplications(operators)
+    model = fit(found)
+    print("factors", model.factors)
+    print("slices, ns", model.slices)
+    for latency, curve in model.curves.items():
         print(f"latency {latency}:", ", ".join(f"{bits:g} bits {delay:g} ns" for bits, delay in curve))
-    print(f"\n{'left out':44s} {'rows':>5s} {'latency':>8s} {'median %':>9s} {'worst %':>8s}")
+    print(f"\n{'left out':52s} {'rows':>5s} {'latency':>8s} {'median %':>9s} {'worst %':>8s}")
     for repository in (*sorted({each.repository for each in found}), ""):
         seen = [each for each in found if repository in ("", each.repository)]
-        kept = [each for each in found if each.repository != repository]
-        model = Multiplications(*fit(kept))
-        right = sum(
-            model.timing(nearest(each.device), each.bits, each.budget_ns).latency == each.latency for each in seen
-        )
-        errors = [
-            100 * abs(model.delay(nearest(each.device), each.bits, each.latency) / each.delay_ns - 1)
-            for each in seen
-            if each.latency in curves
-        ]
+        other = fit([each for each in found if each.repository != repository])
+        right = sum(_latency(other, each) == each.latency for each in seen)
+        errors = [_error(other, each) for each in seen if each.slice or each.latency in other.curves]
         print(
-            f"{repository or 'none':44s} {len(seen):5d} {right:8d} {statistics.median(errors):9.1f} {max(errors):8.1f}"
+            f"{repository or 'none':52s} {len(seen):5d} {right:8d} {statistics.median(errors):9.1f} {max(errors):8.1f}"
         )
-    model = Multiplications(factors, curves)
-    named = named_multipliers(read_rows(folder / "csynth_area.tsv"), read_rows(folder / "operators.tsv"))
-    wrong = [
-        each for each in named if model.timing(nearest(each.device), each.bits, each.budget_ns).latency != each.latency
-    ]
-    print(f"\nnames of multipliers wider than a DSP slice: latency right for {len(named) - len(wrong)} of {len(named)}")
+    named = named_multipliers(read_rows(folder / "csynth_area.tsv"), operators)
+    wrong = [each for each in named if _latency(model, each) != each.latency]
+    print(f"\nmultipliers wider than a slice, by name: latency right for {len(named) - len(wrong)} of {len(named)}")
     for each in wrong:
         print(f"  {each.repository}, {each.device}: {each.bits} bits in {each.budget_ns} ns take {each.latency} cycles")
 

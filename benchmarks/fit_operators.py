@@ -13,13 +13,13 @@ import json
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.fit_multiplications import fit as fit_multiplications
 from benchmarks.fit_multiplications import multiplications
 from benchmarks.tables import Row, read_rows
 from codegen.schedule.devices import device_of, tool_era
-from codegen.schedule.multiplications import Multiplications
 from codegen.schedule.operator_model import OperatorModel, Sample, family
 
 Table = dict[str, dict[str, dict[str, list[list[float]]]]]
@@ -98,8 +98,8 @@ def main() -> None:
     kept = [row for row in rows if not arguments.without or row["repo"] != arguments.without]
     measured = [row for row in rows if row["repo"] == arguments.without] if arguments.without else rows
     table = fit(kept)
-    factors, curves = fit_multiplications(multiplications(kept))
-    errors = residuals(measured, OperatorModel(table, Multiplications(factors, curves)))
+    products = fit_multiplications(multiplications(kept))
+    errors = residuals(measured, OperatorModel(table, products))
     print(f"{'operator':14s} {'rows':>7s} {'median %':>9s} {'90th %':>8s}")
     summary = {}
     for operator, values in sorted(errors.items()):
@@ -112,7 +112,7 @@ def main() -> None:
             "source": "operators.tsv: schedule reports of Vivado HLS 2018.3 to Vitis HLS 2025.2, public repositories",
             "never_seen": ["nbread", "nbwrite", "URAM memories and FIFOs", "udiv", "Versal at -1"],
             "residuals": summary,
-            "multiplications": {"factors": factors, "curves": curves},
+            "multiplications": asdict(products),
             "delays": table,
         }
         arguments.write.write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
+from aebert.support.checked_files import parse_json
 from codegen.schedule.devices import device_of, nearest, tool_era
 from codegen.schedule.graph import LoopGraph, Operation, StorageKind, Timing
 from codegen.schedule.multiplications import Multiplications, interpolate, operand_bits
@@ -85,7 +86,8 @@ class OperatorModel:
             return self._access(graph, operation, storage.kind)
         if operation.opcode == "mul":
             bits = operand_bits(graph, operation)
-            return self._multiplications.timing(nearest(device_of(context.part)), bits, context.budget_ns)
+            devices = nearest(device_of(context.part))
+            return self._multiplications.timing(devices, context.tool_version, bits, context.budget_ns)
         name = family(operation.opcode, "RAM" if storage is not None else "")
         if name is None:
             return Timing(0, 0.0)
@@ -165,6 +167,7 @@ def fitted_model() -> OperatorModel:
     """The model fitted on the schedule reports of public repositories (operators.json)."""
     text = resources.files("codegen.schedule").joinpath("operators.json").read_text(encoding="utf-8")
     document = json.loads(text)
-    products = document["multiplications"]
-    curves = {int(latency): curve for latency, curve in products["curves"].items()}
-    return OperatorModel(document["delays"], Multiplications(products["factors"], curves))
+    products = parse_json(
+        Multiplications, json.dumps(document["multiplications"]), "operators.json", "install aebert again"
+    )
+    return OperatorModel(document["delays"], products)

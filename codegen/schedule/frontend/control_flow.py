@@ -153,8 +153,12 @@ class Iteration:
 
     @cached_property
     def own_blocks(self) -> tuple[str, ...]:
-        """Without inner loops."""
-        return tuple(block for block in self.order if block not in self._inner_of)
+        """Without inner loops, in order."""
+        return tuple(block for block in self.order if self.is_own(block))
+
+    def is_own(self, block: str) -> bool:
+        """Whether a block is in ``order`` and stands there for itself, not for an inner loop."""
+        return block in self.position and block not in self._inner_of
 
     @cached_property
     def predecessors(self) -> Mapping[str, tuple[str, ...]]:

@@ -105,13 +105,12 @@ class _LoopReader:
 
     def read(self) -> None:
         blocks = self.iteration.function.blocks
-        own = self.iteration.own_blocks
         self._prepare_registers()
         self._read_phis_of_header()
         for block in self.iteration.order:
             self.predicates.of(block)
             self.predicates.terms(block)
-            if block not in own:
+            if not self.iteration.is_own(block):
                 continue
             self.block = block
             for number, instruction in enumerate(blocks[block].instructions):

@@ -37,7 +37,7 @@ class Predicates:
         """Whether an iteration that is in ``block`` goes on to ``target``; edges out of the loop do not count."""
         leads = self.iteration.successors(block)
         ends_here = block in self.iteration.loop.latches
-        if len(leads) + ends_here <= 1 or block not in self.iteration.own_blocks:
+        if len(leads) + ends_here <= 1 or not self.iteration.is_own(block):
             return TRUE
         return self.branch(block, target)
 

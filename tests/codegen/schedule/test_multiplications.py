@@ -61,8 +61,27 @@ def test_a_faster_clock_never_takes_fewer_states(bits: int) -> None:
 
 
 def test_no_latency_fits_then_the_deepest_is_taken() -> None:
-    model = Multiplications({"a": 2.0}, {0: [[8, 4.0]], 1: [[8, 3.0]]})
-    found = model.timing(("b", "a"), 8, 5.0)
+    model = Multiplications({0: [[8, 4.0]], 1: [[8, 3.0]]}, {"a": 2.0}, {}, {})
+    found = model.timing(("b", "a"), "2024.2", (8, 8), 5.0)
     assert (found.latency, found.delay_ns) == (1, 6.0)
-    assert model.timing(("a",), 8, 6.0).latency == 1
-    assert model.timing(("a",), 8, 8.0).latency == 0
+    assert model.timing(("a",), "2024.2", (8, 8), 6.0).latency == 1
+    assert model.timing(("a",), "2024.2", (8, 8), 8.0).latency == 0
+
+
+# Tool, clock, uncertainty, operands, states that csynth's names give: mul_18s_18s_30_4_1, mul_12s_13ns_26_4_1.
+@pytest.mark.parametrize(
+    ("version", "part", "clock", "first", "second", "latency"),
+    [
+        ("2022.2", ALVEO, 3.33, 18, 18, 3),
+        ("2022.1", "xcvu9p-flga2104-2-i", 4.0, 12, 13, 3),
+        ("2020.2", "xcvu11p-flga2577-1-e", 10.0, 16, 17, 3),
+        ("2022.1", "xcvu9p-flga2104-2-i", 4.0, 5, 6, 0),
+        ("2022.2", ALVEO, 3.33, 16, 5, 0),
+        ("2023.1", "xcvu13p-flga2577-2-e", 5.0, 16, 10, 0),
+    ],
+)
+def test_products_of_a_slice_take_its_states_until_2022_2(
+    version: str, part: str, clock: float, first: int, second: int, latency: int
+) -> None:
+    graph = product(DesignContext(clock, part, version), first, second)
+    assert fitted_model().timing(graph, graph.operations[-1]).latency == latency
