@@ -32,7 +32,7 @@ from codegen.schedule.multiplications import SLICE_BITS, Multiplications, in_sli
 
 # Bits of the wider operand at which the delay of each latency has a knot: where there are rows.
 KNOTS: Mapping[int, Sequence[int]] = {
-    0: (2, 6, 8, 10, 16, 32, 43, 64),
+    0: (2, 6, 8, 10, 16, 32, 40, 43, 64),
     1: (16, 32, 49, 56, 64),
     2: (8, 18, 34, 65),
     4: (32, 71),
