@@ -21,6 +21,7 @@ from codegen.schedule.frontend.register_files import RegisterFiles
 from codegen.schedule.frontend.values import Values
 from codegen.schedule.graph import DesignContext, LoopGraph, Operation, Timing
 from codegen.schedule.graph import Operand as GraphOperand
+from codegen.schedule.packing import pack
 
 _IGNORED = ("llvm.lifetime", "llvm.dbg", "llvm.assume", "llvm.experimental.noalias", "aebert_iteration")
 
@@ -53,7 +54,7 @@ def read_loop(process: Process, iteration: Iteration, mark: LoopMark, context: D
 
 def _graph_of(reader: _LoopReader, context: DesignContext) -> LoopGraph:
     process, iteration, mark, builder = reader.process, reader.iteration, reader.mark, reader.builder
-    return LoopGraph(
+    graph = LoopGraph(
         process=process.name,
         label=mark.name.partition(".")[2],
         context=context,
@@ -68,6 +69,7 @@ def _graph_of(reader: _LoopReader, context: DesignContext) -> LoopGraph:
         shares_first_state=not reader.exit_waits_for_argument(),
         tests_first=any(block == iteration.loop.header for block, _ in iteration.exits),
     )
+    return pack(graph)
 
 
 def _timed(operation: Operation) -> Operation:
