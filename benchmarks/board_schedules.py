@@ -12,7 +12,8 @@ import argparse
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aebert.design.board import Board, board_names, load_board
@@ -22,8 +23,9 @@ from aebert.design.design import Design
 from aebert.explore.shapes import NAMED_SHAPES
 from benchmarks.machine import machine_line
 from codegen.render import kernel_files
+from codegen.schedule.devices import device_of
 from codegen.schedule.frontend.kernel import kernel_graphs
-from codegen.schedule.graph import DesignContext
+from codegen.schedule.graph import DesignContext, LoopGraph
 from codegen.schedule.lanes import merge_lanes
 from codegen.schedule.operator_model import fitted_model
 from codegen.schedule.result import LoopSchedule
@@ -34,11 +36,10 @@ VECTOR_LANES = 4
 
 @dataclass(frozen=True)
 class BoardSchedule:
-    """The pipelined loops of a board's default kernel at its clock; ``loops``: process and label -> schedule."""
+    """The pipelined loops of a board's kernel at its clock; ``loops``: process and label -> schedule."""
 
     design: Design
     loops: dict[str, LoopSchedule]
-    seconds: float
 
     @property
     def misses(self) -> dict[str, LoopSchedule]:
@@ -46,7 +47,7 @@ class BoardSchedule:
 
     @property
     def tightest(self) -> str:
-        return max(self.loops, key=lambda name: self.loops[name].clock_ns)
+        return max(self.loops, key=lambda name: self.loops[name].clock_ns / self.loops[name].budget_ns)
 
 
 def default_design(board: Board) -> Design:
@@ -54,22 +55,39 @@ def default_design(board: Board) -> Design:
     return Design(config, board, expected_clock_mhz(config, board))
 
 
-def schedule_design(design: Design) -> BoardSchedule:
-    start = time.perf_counter()
-    context = DesignContext(clock_period_ns=1000 / design.clock_mhz, part=design.board.part)
+def with_fewest_tokens(design: Design) -> Design:
+    """As many token groups of as few tokens as the lanes allow: the same loops at the same clock, soon scheduled."""
+    config = design.config
+    tokens = max(config.out_lanes, config.in_lanes, config.row_slices)
+    length = config.max_length // config.tokens * tokens
+    return replace(design, config=replace(config, tokens=tokens, max_length=length))
+
+
+def scheduled(designs: Iterable[Design]) -> Iterator[BoardSchedule]:
+    """Kernels that are the same on several boards of a series are read once."""
+    read: dict[object, tuple[LoopGraph, ...]] = {}
+    for design in designs:
+        files = kernel_files(design.config, design.buffers)
+        key = tuple(sorted(files.items())), device_of(design.board.part).split()[0]
+        context = DesignContext(clock_period_ns=1000 / design.clock_mhz, part=design.board.part)
+        if key not in read:
+            read[key] = tuple(merge_lanes(graph).graph for graph in _graphs(files, context, design) if graph.pipelined)
+        yield BoardSchedule(
+            design,
+            {
+                f"{graph.process}.{graph.label}": schedule_loop(replace(graph, context=context), fitted_model())
+                for graph in read[key]
+            },
+        )
+
+
+def _graphs(files: Mapping[str, str], context: DesignContext, design: Design) -> tuple[LoopGraph, ...]:
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in kernel_files(design.config, design.buffers).items():
+        for name, text in files.items():
             path = Path(folder) / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        graphs = kernel_graphs(Path(folder), context, design.config.word_bytes)
-    model = fitted_model()
-    loops = {
-        f"{graph.process}.{graph.label}": schedule_loop(merge_lanes(graph).graph, model)
-        for graph in graphs
-        if graph.pipelined
-    }
-    return BoardSchedule(design, loops, time.perf_counter() - start)
+        return kernel_graphs(Path(folder), context, design.config.word_bytes)
 
 
 def row(found: BoardSchedule) -> str:
@@ -77,8 +95,7 @@ def row(found: BoardSchedule) -> str:
     lanes = f"{config.tokens}x{config.out_lanes}x{config.in_lanes}/{config.row_slices}"
     return (
         f"{found.design.board.name:12s} {lanes:>12s} {found.design.clock_mhz:5.0f} {len(found.loops):5d} "
-        f"{len(found.misses):6d}  {found.tightest} {tightest.clock_ns:.2f} of {tightest.budget_ns:.2f} ns, "
-        f"{found.seconds:.0f} s"
+        f"{len(found.misses):6d}  {found.tightest} {tightest.clock_ns:.2f} of {tightest.budget_ns:.2f} ns"
     )
 
 
@@ -89,13 +106,14 @@ def main() -> None:
     print(machine_line())
     print(f"{'board':12s} {'T x BN x BK/s':>12s} {'MHz':>5s} {'loops':>5s} {'missed':>6s}  tightest loop")
     missed = False
-    for name in chosen:
-        found = schedule_design(default_design(load_board(name)))
+    start = time.perf_counter()
+    for found in scheduled(default_design(load_board(name)) for name in chosen):
         print(row(found), flush=True)
         for loop, schedule in found.misses.items():
             missed = True
             asked = f"II {schedule.initiation_interval} where {schedule.target_ii} is asked for"
             print(f"    {loop}: {asked}, {schedule.clock_ns:.2f} of {schedule.budget_ns:.2f} ns")
+    print(f"{time.perf_counter() - start:.0f} s")
     sys.exit(1 if missed else 0)
 
 
