@@ -38,6 +38,7 @@ KNOTS: Mapping[int, Sequence[int]] = {
     4: (32, 71),
 }
 REFERENCE = "us+ -2L"
+SHOWN_BITS = (16, 32, 43, 50, 64)
 # How strongly neighbouring knots are drawn to one delay where no row says otherwise.
 _SMOOTH = 0.03
 # How strongly the speed grades of a series are drawn to one factor.
@@ -201,17 +202,22 @@ def main() -> None:
     model = fit(found)
     print("factors", model.factors)
     print("slices, ns", model.slices)
-    for latency, curve in model.curves.items():
-        print(f"latency {latency}:", ", ".join(f"{bits:g} bits {delay:g} ns" for bits, delay in curve))
+    print(f"\nns of a state on {REFERENCE}:" + "".join(f"{bits:4d} bits" for bits in SHOWN_BITS))
+    for latency in model.curves:
+        delays = "".join(f"{model.delay(('',), bits, latency):9.2f}" for bits in SHOWN_BITS)
+        print(f"{latency + 1:11d} state(s)  {delays}")
     print(f"\n{'left out':52s} {'rows':>5s} {'latency':>8s} {'median %':>9s} {'worst %':>8s}")
+    in_all = 0
     for repository in (*sorted({each.repository for each in found}), ""):
         seen = [each for each in found if repository in ("", each.repository)]
         other = fit([each for each in found if each.repository != repository])
         right = sum(_latency(other, each) == each.latency for each in seen)
+        in_all += right if repository else 0
         errors = [_error(other, each) for each in seen if each.slice or each.latency in other.curves]
         print(
             f"{repository or 'none':52s} {len(seen):5d} {right:8d} {statistics.median(errors):9.1f} {max(errors):8.1f}"
         )
+    print(f"{'each left out in turn':52s} {len(found):5d} {in_all:8d}")
     named = named_multipliers(read_rows(folder / "csynth_area.tsv"), operators)
     wrong = [each for each in named if _latency(model, each) != each.latency]
     print(f"\nmultipliers wider than a slice, by name: latency right for {len(named) - len(wrong)} of {len(named)}")

@@ -16,7 +16,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from aebert.hls_reports.schedule_rpt import parse_schedule
 from codegen.schedule.devices import device_of
 from codegen.schedule.graph import LoopGraph, StorageKind
 from codegen.schedule.operator_model import fitted_model
+from codegen.schedule.packing import packed
 from codegen.schedule.report_graph import ReportedLoop, reported_loops
 from codegen.schedule.result import LoopSchedule
 from codegen.schedule.rules import VITIS, Rules
@@ -165,6 +166,24 @@ def score(rows: list[Comparison], *, table: bool = False) -> dict[str, float | i
     }
 
 
+def print_packing(rows: list[Comparison]) -> None:
+    """How often the rules of packing mark what the reports mark as part of a LUT or of an adder of three inputs."""
+    for title, opcodes in (("LUTs", ("and", "or", "xor", "select")), ("adders of three inputs", ("add", "sub"))):
+        counts: Counter[tuple[bool, bool]] = Counter()
+        for graph in (row.loop.graph for row in rows):
+            if opcodes[0] == "add" and device_of(graph.context.part).startswith("7"):
+                continue
+            ours = packed(graph)
+            counts.update(
+                (number in ours, operation.merged)
+                for number, operation in enumerate(graph.operations)
+                if operation.opcode in opcodes
+            )
+        marked = counts[True, True] + counts[False, True]
+        print(f"{title}: of {marked} operations that are part of one, {counts[True, True]} found; "
+              f"{counts[True, False]} found that are not")  # fmt: skip
+
+
 def print_scores(title: str, groups: dict[str, list[Comparison]], *, table: bool) -> None:
     print(f"\n{title}")
     titles = ("loops", "II", "above", "II", "flag", "false", "D", "D+-1", "D+-2", "clock")
@@ -209,6 +228,7 @@ def main() -> None:
     print(f"{len(loops)} distinct loops, {len(loops) - len(small)} too large, {len(failed)} not scheduled")
     for line in refused + failed:
         print(f"  {line}")
+    print_packing(rows)
     for name, groups in grouped(rows).items():
         print_scores(f"by {name}, with the report's delays", groups, table=False)
         print_scores(f"by {name}, with the fitted table", groups, table=True)
