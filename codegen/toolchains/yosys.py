@@ -119,7 +119,7 @@ def synthesise(rtl: KernelRtl, dsp: str) -> Iterator[tuple[str, YosysCount]]:
             yield from _top_level(cells, top).items()
         else:
             (name,) = (name for name, each in jobs.items() if each is job)
-            yield name, _count(cells.modules[_module(job.top)], {})
+            yield name, count_cells(cells.modules[_module(job.top)], {})
 
 
 def _run_all(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, _Cells]]:
@@ -200,7 +200,7 @@ def _top_level(cells: _Cells, job: _Job) -> dict[str, YosysCount]:
     for name, number in cells.modules[_module(job.top)].items():
         if name not in job.outside:
             part = "fifos" if "aebert_fifo" in name else "axi_ports" if "aebert_axi" in name else "control"
-            found[part] += _count({name: number}, cells.modules)
+            found[part] += count_cells({name: number}, cells.modules)
     return found
 
 
@@ -209,14 +209,14 @@ def _module(name: str) -> str:
     return f"\\{name}"
 
 
-def _count(cells: Mapping[str, int], modules: Mapping[str, Mapping[str, int]]) -> YosysCount:
+def count_cells(cells: Mapping[str, int], modules: Mapping[str, Mapping[str, int]]) -> YosysCount:
     """Of ``cells`` of a module; ``modules`` are what some of them may be."""
     total = YosysCount()
     for name, number in cells.items():
         kind = name.removesuffix("_1")  # clocked by the other edge
         inner = modules.get(name, modules.get(_module(name)))
         if inner is not None:
-            total += _count(inner, modules).times(number)
+            total += count_cells(inner, modules).times(number)
         elif kind in _LUTS:
             total += YosysCount(lut=_LUTS[kind] * number)
         elif kind in _FLIP_FLOPS:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from codegen.rtl.kernel import KernelRtl
+from codegen.toolchains.yosys import YosysCount
 from tests.support.command_line import aebert
 from tests.support.projects import write_tiny_project
 
@@ -62,3 +65,38 @@ def test_the_simulation_is_measured_in_cycles_never_by_the_wall_clock(project: P
     listed = aebert("runs", "list", "--database", database, "--source", "rtl_sim", "--json").json["records"]
     assert isinstance(listed, list)
     assert [record["cycles"] for record in listed] == [found["rtl"]["cycles"]]
+
+
+def test_what_yosys_counts_is_stored_compared_and_no_fit(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The counts themselves are those of `tests/codegen/toolchains/test_yosys.py`; the whole takes minutes."""
+    seen: list[str] = []
+
+    def counted(rtl: KernelRtl, dsp: str) -> Iterator[tuple[str, YosysCount]]:
+        seen.append(dsp)
+        for number, name in enumerate([each.source_name for each in rtl.processes] + ["fifos", "axi_ports", "control"]):
+            yield name, YosysCount(lut=1000 + number, ff=1, dsp=2, bram_18k=3)
+
+    monkeypatch.setattr("codegen.toolchains.yosys.synthesise", counted)
+    database = tmp_path / "runs.db"
+    built = aebert("build", project, "--tool", "yosys", "--store", "--database", database, "--json")
+    assert built.exit_code == 0, built.stderr
+    assert seen == ["DSP48E2"]
+    units = {each["unit"]: each for each in cast(list[Any], built.json["units"])}
+    modules = cast(dict[str, Any], built.json["modules"])
+    softmax = ("row_maximum", "exponentials", "reciprocals")
+    assert units["softmax"]["yosys"]["lut"] == sum(modules[name]["lut"] for name in softmax)
+    assert sum(each["yosys"]["lut"] for each in units.values()) == sum(each["lut"] for each in modules.values())
+    assert units["engine"]["predicted"]["dsp"] > 0
+    assert units["layer_norm"]["predicted"]["uram"] + units["layer_norm"]["predicted"]["bram_18k"] > 0
+
+    records = cast(
+        list[Any], aebert("runs", "list", "--database", database, "--source", "yosys", "--json").json["records"]
+    )
+    assert {record["resource_stage"] for record in records} == {"synthesised"}
+    (whole,) = [record for record in records if record["scope"] == "design"]
+    assert whole["lut"] == sum(each["lut"] for each in modules.values())
+    assert len(records) == len(modules) + 1
+    refused = aebert("fit-cost", "--board", "u200", "--database", database, "-o", tmp_path / "model.json")
+    assert refused.exit_code == 2
