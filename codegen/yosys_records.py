@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from aebert.cost_model.record_facts import OPEN_SYNTHESIS
 from aebert.cost_model.run_inputs import to_text
 from aebert.design.board_fit import check_fit
+from aebert.design.design import Design
 from aebert.design.unit_resources import CONTROL, UNIT_OF_PROCESS, unit_resources
 from aebert.records.record import RunRecord
-from codegen.manifest import manifest_design
 from codegen.project import Project
 from codegen.project_inputs import project_inputs
 from codegen.toolchains.yosys import YosysCount, yosys_version
@@ -27,9 +27,8 @@ class UnitComparison:
     yosys: YosysCount
 
 
-def compare_units(project: Project, counted: Mapping[str, YosysCount]) -> tuple[UnitComparison, ...]:
+def compare_units(design: Design, counted: Mapping[str, YosysCount]) -> tuple[UnitComparison, ...]:
     """``counted`` by process and by part of the top level, as `codegen.toolchains.yosys.synthesise` gives them."""
-    design = manifest_design(project.manifest)
     predicted = unit_resources(check_fit(design.config, design.board, design.compute_units))
     found = dict.fromkeys(predicted, YosysCount())
     for name, count in counted.items():

@@ -102,12 +102,12 @@ def _build_yosys(output: Output, project: Project) -> Iterable[RunRecord]:
     from codegen.toolchains.yosys import YosysCount, synthesise
     from codegen.yosys_records import compare_units, yosys_records
 
-    dsp = manifest_design(project.manifest).board.dsp
+    design = manifest_design(project.manifest)
     for _ in output.track(["rtl"], "schedule the C++ and write its RTL"):
         rtl = kernel_rtl(project.sources(), project.manifest)
     modules = len(rtl.processes) + 3  # and three parts of the top level
-    counted = dict(output.track(synthesise(rtl, dsp), "synthesise", modules))
-    units = compare_units(project, counted)
+    counted = dict(output.track(synthesise(rtl, design.board.dsp), "synthesise", modules))
+    units = compare_units(design, counted)
     names = [each.name for each in fields(YosysCount)]
     header = ("unit", *(f"{name} {what}" for name in names for what in ("predicted", "Yosys")))
     rows = (

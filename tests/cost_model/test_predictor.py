@@ -277,6 +277,16 @@ def test_head_patterns_need_the_tiles_of_the_heads_that_are_left() -> None:
     np.testing.assert_array_equal(tiles, _packed(pattern, kept, 0))
 
 
+def test_neurons_that_all_stay_need_every_tile_and_none_that_stays_one_for_each_row_group() -> None:
+    neurons = parse_pattern("neuron")
+    (whole,) = pattern_tile_model(SHAPE, neurons, CONFIG)(np.full((1, 3), SHAPE.ffn))
+    (none,) = pattern_tile_model(SHAPE, neurons, CONFIG)(np.zeros((1, 3), np.int64))
+    groups, rows = SHAPE.ffn // CONFIG.out_lanes, SHAPE.hidden // CONFIG.in_lanes
+    ffn_in = MATRIX_NAMES.index("ffn_in")
+    assert whole[:, ffn_in].tolist() == [groups * rows] * 3
+    assert none[:, ffn_in].tolist() == [groups] * 3
+
+
 def _measurements(latency: DesignLatency, factor: float, count: int) -> list[MeasuredCandidate]:
     pattern = parse_pattern("vector:4x1/8")
     kept = _kept(pattern, 2, count)

@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 
 from aebert.models import load_encoder
 from aebert.models.calibration_text import calibration_texts, read_texts
-from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape
+from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape, LayerNorm
 from aebert.models.fp32_forward import layer_forward
 from aebert.models.host_model import load_host_model
 from aebert.models.packed_sequences import PackedStates
+from aebert.numerics.quantised import QuantisedLayerNorm
 from aebert.numerics.reference.matmul import exact_matmul
 from aebert.quantisation.contract_limits import check_contract
 from aebert.quantisation.error_report import attribute_error, measure_error
 from aebert.quantisation.input_scales import InputScale
-from aebert.quantisation.integer_layer import quantise_linear
+from aebert.quantisation.integer_layer import NextInput, quantise_linear, quantise_norm
 from aebert.quantisation.quantise import QuantisationResult, quantise, quantise_with_scales, take_tokens
 from aebert.quantisation.quantiser_options import QuantisationConfig
 from aebert.quantisation.requantiser import ratio_of, requantiser_for
@@ -293,3 +294,23 @@ def test_short_inputs_of_a_real_model_keep_their_embeddings(minilm_directory: Pa
     assert error.by_length[0].longest == 2
     assert error.by_length[0].relative_error < 0.15
     assert sum(each.sequences for each in error.by_length) == len(texts)
+
+
+def _norm(beta: float, residual: float = 0.5) -> QuantisedLayerNorm:
+    """Of four channels; the input's integer step is 0.25."""
+    norm = LayerNorm(np.full(4, 1.0, np.float32), np.array([beta, 0.0, -beta, 0.0], np.float32))
+    following = NextInput(residual, InputScale(np.full(4, 0.125, np.float32)))
+    return quantise_norm("layer 0, LayerNorm", norm, 1e-2, 0.25, following)
+
+
+@pytest.mark.parametrize(("steps", "shift"), [(2.0**17 - 1, 14), (2.0**17, 13), (2.0**21, 9)])
+def test_the_offsets_shift_leaves_room_for_its_largest_value(steps: float, shift: int) -> None:
+    """An offset is an int32: 2^31 / offset is where the next shift would overflow."""
+    found = _norm(beta=steps * 0.5)
+    assert found.shift == shift
+    assert found.offset.tolist() == [steps * 2**shift, 0, -steps * 2**shift, 0]
+
+
+def test_epsilon_is_in_the_units_of_the_summed_squares() -> None:
+    """channels^2 x variance is what is summed, in steps of the input squared."""
+    assert _norm(beta=1.0).epsilon == round(1e-2 * 4**2 / 0.25**2)

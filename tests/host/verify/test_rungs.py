@@ -147,6 +147,10 @@ def test_a_sequence_with_other_bits_fails_the_tasks_first_rung(holding: Verifica
     )
 
 
+def test_a_metric_that_loses_just_what_is_allowed_holds(holding: Verification) -> None:
+    assert with_tasks(holding, [_task(device=0.25, fp32=0.5, rows=4)]).passed
+
+
 @pytest.mark.parametrize(
     ("rows", "device", "passes"),
     [(400, 0.7901, True), (400, 0.7899, False), (400, 0.95, True), (50, 0.7801, True), (50, 0.7799, False)],

@@ -1,0 +1,75 @@
+"""The closed form's resources beside those of an open synthesiser, unit by unit, for small designs.
+
+    python -m benchmarks.yosys_resources [--boards u200 pynq-z2]
+
+RTL of AE-BERT's own scheduler, each process synthesised by itself (`aebert build --tool yosys`): minutes each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import fields
+from pathlib import Path
+
+from aebert.design.board import load_board
+from aebert.design.design import Design
+from aebert.design.hardware_config import HardwareConfig
+from aebert.support.text_table import text_table
+from benchmarks.machine import machine_line
+from codegen.render import kernel_files
+from codegen.rtl.kernel import rtl_of
+from codegen.schedule.graph import DesignContext
+from codegen.toolchains.yosys import YosysCount, synthesise, yosys_version
+from codegen.yosys_records import UnitComparison, compare_units
+
+HIDDEN, FFN, LENGTH = 384, 1536, 32
+LANES = {"u200": ((8, 4, 4), (16, 4, 4)), "pynq-z2": ((4, 2, 4),)}
+COUNTS = tuple(each.name for each in fields(YosysCount))
+
+
+def compare(board_name: str, tokens: int, out_lanes: int, in_lanes: int) -> tuple[UnitComparison, ...]:
+    board = load_board(board_name)
+    config = HardwareConfig(
+        tokens=tokens, out_lanes=out_lanes, in_lanes=in_lanes, max_hidden=HIDDEN, max_ffn=FFN, max_length=LENGTH,
+        max_groups=LENGTH // tokens, word_bytes=16,
+    )  # fmt: skip
+    design = Design(config, board, board.clock_mhz)
+    with tempfile.TemporaryDirectory(prefix="aebert-yosys-") as scratch:
+        folder = Path(scratch)
+        for file, text in kernel_files(config, design.buffers).items():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_text(text)
+        rtl = rtl_of(folder, DesignContext(1000 / board.clock_mhz, board.part), config.word_bytes)
+    return compare_units(design, dict(synthesise(rtl, board.dsp)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--boards", nargs="+", default=list(LANES))
+    options = parser.parse_args()
+    print(f"{machine_line()}; {yosys_version()}")
+    for board in options.boards:
+        for lanes in LANES[board]:
+            began = time.monotonic()
+            units = compare(board, *lanes)
+            print(f"\n{board}, {'x'.join(map(str, lanes))}, {time.monotonic() - began:.0f} s; predicted / Yosys")
+            header = ("unit", *COUNTS)
+            rows = [(each.unit, *(_pair(each, name) for name in COUNTS)) for each in (*units, _sum(units))]
+            print(text_table(header, rows), flush=True)
+
+
+def _pair(unit: UnitComparison, name: str) -> str:
+    return f"{getattr(unit.predicted, name)} / {getattr(unit.yosys, name)}"
+
+
+def _sum(units: tuple[UnitComparison, ...]) -> UnitComparison:
+    predicted, counted = YosysCount(), YosysCount()
+    for each in units:
+        predicted, counted = predicted + each.predicted, counted + each.yosys
+    return UnitComparison("in all", predicted, counted)
+
+
+if __name__ == "__main__":
+    main()
