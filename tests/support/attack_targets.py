@@ -11,11 +11,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from aebert.cost_model.fit_records import fit_records
+from aebert.cost_model.fitted_model import write_model
 from aebert.design.design_file import DesignFile, write_design_file
 from aebert.tasks import find_task
 from tests.conftest import save_tiny_model
 from tests.support import report_samples
 from tests.support.command_line import aebert
+from tests.support.fitted_runs import emulated_runs, stored
 from tests.support.glue_files import random_rows, write_tsv
 from tests.support.paths import DATA, ROOT
 from tests.support.projects import CALIBRATION, TINY_DESIGN, write_tiny_project
@@ -66,10 +69,15 @@ def attack_targets(folder: Path) -> Iterator[Target]:
         yield Target(file, ("report", "run", "-o", "out/report.html"))
     yield Target("board.toml", ("estimate", "subnet", "--board", "board.toml"))
     yield Target("design.toml", ("estimate", "subnet", "--board", "u200", "--config", "design.toml"))
+    yield Target("fitted.json", ("estimate", "subnet", "--board", "u200", "--model", "fitted.json"))
     yield Target("options.toml", ("--config-file", "options.toml", "config", "prune"))
     yield Target("ratios.json", ("prune", "model", "--per-matrix", "ratios.json", "--saliency", "magnitude", *out))
     yield Target("text.txt", ("prune", "model", "--ratio", "0.5", "--text", "text.txt", *out))
+    yield Target("text.txt", ("evaluate", "model", "--text", "text.txt"))
+    yield Target("text.txt", ("run", "project", "--file", "text.txt"))
+    yield Target("text.txt", ("verify", "project", "--text", "text.txt"))
     yield Target("model.onnx", ("import", "model.onnx", *out))
+    yield Target("integers.onnx", ("import", "integers.onnx", *out))
     yield Target("model.onnx", ("import", "model.onnx", "--tokenizer", "model", *out))
     yield Target("runs.sqlite", ("runs", "list", "--database", "runs.sqlite"))
     yield Target("runs.jsonl", ("runs", "import", "runs.jsonl", "--database", "out/new.sqlite"))
@@ -93,6 +101,7 @@ def write_inputs(folder: Path) -> None:
     _write_pickled(encoder, folder / "pickled")
     _write_rows(folder)
     shutil.copyfile(ROOT / "boards" / "u200.toml", folder / "board.toml")
+    write_model(folder / "fitted.json", fit_records(stored(emulated_runs((1.1, 1.3))), "u200").model)
     shutil.copyfile(DATA / "optimum" / "bert.onnx", folder / "model.onnx")
     (folder / "text.txt").write_text("\n".join(CALIBRATION * 20))
     (folder / "options.toml").write_text('verbose = true\n[prune]\nratio = 0.5\npattern = "vector:2x1"\n')
@@ -110,6 +119,7 @@ def write_inputs(folder: Path) -> None:
         ("runs", "import", folder / "reports", "--database", database),
         ("runs", "export", "--database", database, "-o", folder / "runs.jsonl"),
         ("emulate", folder / "project"),
+        ("export", folder / "model", "--format", "int8", "-o", folder / "integers.onnx"),
     ):
         done = aebert(*words)
         assert done.exit_code in (0, 1), done.stderr

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -23,8 +23,9 @@ from tests.support.command_line import Finished, aebert
 
 # Linux: orphans become children of ours, so that nothing a command started can be overlooked.
 _PR_SET_CHILD_SUBREAPER = 36
-# A command that takes longer is killed.
+# A child that says nothing for longer is killed.
 _HANG_S = 60.0
+_DONE = b"done"
 _PACKAGES = ("aebert", "codegen", "host")
 
 
@@ -44,49 +45,94 @@ def leave_scheduling_out() -> None:
 
 def prepare_to_fork() -> None:
     """To be called once, when everything is imported and no thread runs."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans(True)
     gc.collect()
     gc.freeze()
 
 
+def adopt_orphans(do: bool) -> None:
+    """Whether processes whose parents ended become children of this one."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, int(do), 0, 0, 0)
+
+
+class ChildEnded(Exception):
+    """A child ended before it was done, or was killed because it said nothing for too long."""
+
+    def __init__(self, exit_code: int, what: str) -> None:
+        super().__init__(what)
+        self.exit_code = exit_code
+
+
 def forked(*arguments: object) -> Finished:
     """``aebert`` with ``arguments`` in a child of this process. A signal that ends it is a negative exit code."""
+    try:
+        (message,) = messages_of_child(lambda: iter([_as_message(watched(*arguments))]))
+    except ChildEnded as error:
+        return Finished(error.exit_code, "", str(error))
+    return Finished(**json.loads(message))
+
+
+def watched(*arguments: object) -> Finished:
+    """``aebert`` with ``arguments`` in this process; what leaves it as an exception is exit code -1."""
+    before = _waited_s()
+    try:
+        return replace(aebert(*arguments), waited_s=_waited_s() - before)
+    except SystemExit as error:
+        return Finished(-1, "", f"SystemExit: {error}")
+    except BaseException:  # noqa: BLE001 -- said to whoever watches, whatever it is
+        return Finished(-1, "", traceback.format_exc())
+
+
+def _as_message(finished: Finished) -> bytes:
+    return json.dumps(asdict(finished)).encode()
+
+
+def messages_of_child(messages: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+    """What ``messages`` yields in a child of this process, without line breaks, as it comes.
+
+    Raises ChildEnded when the child ended before the last, or said nothing for a minute.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _child(arguments, writing)
+        _child(messages, writing)
     os.close(writing)
-    said = _read(reading, time.monotonic() + _HANG_S)
-    os.close(reading)
-    if said is None:
-        os.killpg(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    with suppress(ChildProcessError):  # orphans that ended
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    if said is None:
-        return Finished(-signal.SIGKILL, "", f"killed after {_HANG_S:.0f} s")
-    if not said:
-        code = os.waitstatus_to_exitcode(status)
-        return Finished(code or -1, "", "ended without a word")
-    return Finished(**json.loads(said))
+    done = silent = False
+    try:
+        for line in _lines(reading):
+            silent, done = line is None, line == _DONE
+            if silent or done:
+                break
+            yield line
+    finally:
+        os.close(reading)
+        if not done:
+            with suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL if silent else signal.SIGTERM)
+        _, status = os.waitpid(child, 0)
+        with suppress(ChildProcessError):  # orphans that ended
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+    if silent:
+        raise ChildEnded(-signal.SIGKILL, f"killed after {_HANG_S:.0f} s")
+    if not done:
+        raise ChildEnded(os.waitstatus_to_exitcode(status) or -1, "ended without a word")
 
 
-def _child(arguments: tuple[object, ...], writing: int) -> None:
+def _child(messages: Callable[[], Iterator[bytes]], writing: int) -> None:
     """Never returns; what forks again in the command must not come back here either."""
+    me = os.getpid()
     code = 1
     try:
         os.setpgid(0, 0)
-        finished = replace(aebert(*arguments), waited_s=_waited_s())
-        _write(writing, json.dumps(asdict(finished)).encode())
+        for message in messages():
+            _write(writing, message + b"\n")
+        _write(writing, _DONE + b"\n")
         code = 0
-    except SystemExit as error:
-        _write(writing, json.dumps(asdict(Finished(-1, "", f"SystemExit: {error}"))).encode())
-    except BaseException:  # noqa: BLE001 -- said to the parent, whatever it is
-        _write(writing, json.dumps(asdict(Finished(-1, "", traceback.format_exc()))).encode())
     finally:
-        sys.stdout.flush()
+        if os.getpid() == me:
+            sys.stdout.flush()
         os._exit(code)
 
 
@@ -102,17 +148,10 @@ def _write(handle: int, content: bytes) -> None:
         content = content[os.write(handle, content) :]
 
 
-def _read(handle: int, until: float) -> bytes | None:
-    """All that is written before the other side closes; None when that takes too long."""
-    parts: list[bytes] = []
-    for part in _parts(handle, until):
-        if part is None:
-            return None
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _parts(handle: int, until: float) -> Iterator[bytes | None]:
+def _lines(handle: int) -> Iterator[bytes | None]:
+    """Whole lines until the other side closes; None when the next takes too long."""
+    content = b""
+    until = time.monotonic() + _HANG_S
     while True:
         ready, _, _ = select.select([handle], [], [], max(0.0, until - time.monotonic()))
         if not ready:
@@ -121,4 +160,7 @@ def _parts(handle: int, until: float) -> Iterator[bytes | None]:
         part = os.read(handle, 1 << 16)
         if not part:
             return
-        yield part
+        *lines, content = (content + part).split(b"\n")
+        for line in lines:
+            yield line
+            until = time.monotonic() + _HANG_S
