@@ -32,7 +32,7 @@ _OUTPUTS = ("output", "junit", "plot")
 def odd_argument(random: Random, words: tuple[str, ...]) -> str:
     """A path or text for the command called by ``words``."""
     paths = _PATHS_OF_LONG if words[0] in _LONG else _PATHS
-    return random.choice([*paths, *NASTY_TEXT[:6]]).replace("\x00", "")
+    return str(random.choice([*paths, *NASTY_TEXT[:6]])).replace("\x00", "")
 
 
 def odd_value(option: click.Option, random: Random, words: tuple[str, ...]) -> str:

@@ -119,7 +119,7 @@ def write_inputs(folder: Path) -> None:
         ("runs", "import", folder / "reports", "--database", database),
         ("runs", "export", "--database", database, "-o", folder / "runs.jsonl"),
         ("emulate", folder / "project"),
-        ("export", folder / "model", "--format", "int8", "-o", folder / "integers.onnx"),
+        ("export", folder / "model", "--format", "onnx-int8", "-o", folder / "integers.onnx"),
     ):
         done = aebert(*words)
         assert done.exit_code in (0, 1), done.stderr

@@ -101,8 +101,11 @@ def messages_of_child(messages: Callable[[], Iterator[bytes]]) -> Iterator[bytes
     done = silent = False
     try:
         for line in _lines(reading):
-            silent, done = line is None, line == _DONE
-            if silent or done:
+            if line is None:
+                silent = True
+                break
+            if line == _DONE:
+                done = True
                 break
             yield line
     finally:
