@@ -73,7 +73,6 @@ def attack_targets(folder: Path) -> Iterator[Target]:
     yield Target("options.toml", ("--config-file", "options.toml", "config", "prune"))
     yield Target("ratios.json", ("prune", "model", "--per-matrix", "ratios.json", "--saliency", "magnitude", *out))
     yield Target("text.txt", ("prune", "model", "--ratio", "0.5", "--text", "text.txt", *out))
-    yield Target("text.txt", ("evaluate", "model", "--text", "text.txt"))
     yield Target("text.txt", ("run", "project", "--file", "text.txt"))
     yield Target("text.txt", ("verify", "project", "--text", "text.txt"))
     yield Target("model.onnx", ("import", "model.onnx", *out))
