@@ -76,7 +76,6 @@ def attack_targets(folder: Path) -> Iterator[Target]:
     yield Target("text.txt", ("run", "project", "--file", "text.txt"))
     yield Target("text.txt", ("verify", "project", "--text", "text.txt"))
     yield Target("model.onnx", ("import", "model.onnx", *out))
-    yield Target("integers.onnx", ("import", "integers.onnx", *out))
     yield Target("model.onnx", ("import", "model.onnx", "--tokenizer", "model", *out))
     yield Target("runs.sqlite", ("runs", "list", "--database", "runs.sqlite"))
     yield Target("runs.jsonl", ("runs", "import", "runs.jsonl", "--database", "out/new.sqlite"))
@@ -118,7 +117,6 @@ def write_inputs(folder: Path) -> None:
         ("runs", "import", folder / "reports", "--database", database),
         ("runs", "export", "--database", database, "-o", folder / "runs.jsonl"),
         ("emulate", folder / "project"),
-        ("export", folder / "model", "--format", "onnx-int8", "-o", folder / "integers.onnx"),
     ):
         done = aebert(*words)
         assert done.exit_code in (0, 1), done.stderr
