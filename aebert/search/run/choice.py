@@ -122,7 +122,8 @@ def pareto_front(ranked: Sequence[Ranked], most: int) -> list[Ranked]:
     leave the most even steps in latency (or size): scores fall steeply at one end, and would crowd there.
     """
     costs = np.array([_costs(item) for item in ranked], np.float64).reshape(len(ranked), 3)
-    front = [item for item, cost in zip(ranked, costs, strict=True) if not _beaten(cost, costs)]
+    unbeaten = _unbeaten(costs)
+    front = [item for item, cost in zip(ranked, costs.tolist(), strict=True) if tuple(cost) in unbeaten]
     front.sort(key=lambda item: (_costs(item)[1:], -item.value))
     if len(front) <= most:
         return front
@@ -136,8 +137,15 @@ def pareto_front(ranked: Sequence[Ranked], most: int) -> list[Ranked]:
     return [front[place] for place in sorted(chosen)]
 
 
-def _beaten(cost: Float64Array, costs: Float64Array) -> bool:
-    return bool(((costs <= cost).all(axis=1) & (costs < cost).any(axis=1)).any())
+def _unbeaten(costs: Float64Array) -> set[tuple[float, ...]]:
+    """Of ``costs`` [n, 3] the rows that no other beats: n comparisons for each of these, as an interrupted search of
+    many candidates is waited for."""
+    left = np.unique(costs, axis=0)  # in order, so that no later row beats an earlier one
+    found = set()
+    while len(left):
+        found.add(tuple(left[0].tolist()))
+        left = left[(left < left[0]).any(axis=1)]
+    return found
 
 
 def _costs(item: Ranked) -> tuple[float, float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from aebert.cost_model.measurer import MeasuredCandidate
 from aebert.models.encoder import EncoderShape
 from aebert.pruning.candidate import Candidate
 from aebert.pruning.zero_patterns import parse_pattern
-from aebert.search.run.choice import pareto_front, rank
+from aebert.search.run.choice import Latency, Ranked, pareto_front, rank
 from aebert.search.sampling.optuna_samplers import CmaEsSampler, OptunaSampler
 from aebert.search.sampling.samplers import Moment, RandomSampler, Sampler, propose_round
 from aebert.search.sampling.sensitivity import Surrogate
@@ -185,6 +187,38 @@ def test_the_front_holds_what_nothing_beats_and_no_loser_of_a_race() -> None:
     front = pareto_front(ranked, 10)
     assert [item.number for item in front] == [2, 0, 1], "fastest first"
     assert [item.number for item in pareto_front(ranked, 2)] == [2, 1]
+
+
+def ranked_with(costs: Sequence[tuple[int, int, int]]) -> list[Ranked]:
+    """Of (score, latency, weights) each."""
+    (candidate,) = candidates_of(0.5)
+    proposed = trial(0, candidate, 0.0).trial
+    return [
+        Ranked(
+            ScoredTrial(replace(proposed, number=number), Outcome(float(score), (), {})),
+            Latency(float(latency), "test"),
+            weights,
+        )
+        for number, (score, latency, weights) in enumerate(costs)
+    ]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), max_size=30))
+def test_the_front_is_every_candidate_that_no_other_beats(costs: list[tuple[int, int, int]]) -> None:
+    def beats(one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
+        return one != other and one[0] >= other[0] and one[1] <= other[1] and one[2] <= other[2]
+
+    unbeaten = [number for number, cost in enumerate(costs) if not any(beats(other, cost) for other in costs)]
+    assert sorted(item.number for item in pareto_front(ranked_with(costs), len(costs))) == unbeaten
+
+
+def test_the_front_of_very_many_candidates_is_found_while_somebody_waits() -> None:
+    """A stopped search writes its front: to compare each with each would take an hour here."""
+    worse = [(0, number % 1000 + 10, number % 777 + 10) for number in range(200_000)]
+    front = [(number, number, 10 - number) for number in range(10)]
+    ranked = ranked_with([*worse, *front])
+    assert [item.number for item in pareto_front(ranked, 20)] == list(range(200_000, 200_010))
 
 
 def test_a_long_front_is_thinned_to_even_steps_in_latency() -> None:
