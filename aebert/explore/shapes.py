@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from aebert.models.encoder import EncoderShape
 from aebert.support.errors import AebertError
+from aebert.support.input_files import quoted
+from aebert.support.whole_number import whole_number
 
 _BERT_BASE = EncoderShape(layers=12, hidden=768, heads=12, ffn=3072, epsilon=1e-12, max_positions=512)
 
@@ -29,7 +31,7 @@ def parse_shape(text: str) -> EncoderShape:
         return NAMED_SHAPES[text.lower()]
     if "=" not in text:
         raise AebertError(
-            f"{text!r}: no such folder, and no known shape; there are {', '.join(NAMED_SHAPES)}, or give "
+            f"{quoted(text)}: no such folder, and no known shape; there are {', '.join(NAMED_SHAPES)}, or give "
             "layers=12,hidden=768,heads=12,ffn=3072"
         )
     values: dict[str, int] = {}
@@ -37,18 +39,19 @@ def parse_shape(text: str) -> EncoderShape:
         name, _, value = (piece.strip() for piece in part.partition("="))
         if name not in _FIELDS or name in values:
             raise AebertError(
-                f"shape {text!r}: field {name!r} is {'repeated' if name in values else 'not known'}; "
+                f"shape {quoted(text)}: field {name!r} is {'repeated' if name in values else 'not known'}; "
                 f"give each of {', '.join(_FIELDS)} once"
             )
-        if not (value.isascii() and value.isdigit()) or not 1 <= int(value) <= _LIMIT:
-            raise AebertError(f"shape {text!r}: {name} = {value!r} must be a whole number in 1..{_LIMIT}")
-        values[name] = int(value)
+        number = whole_number(value)
+        if number is None or not 1 <= number <= _LIMIT:
+            raise AebertError(f"shape {quoted(text)}: {name} = {quoted(value)} must be a whole number in 1..{_LIMIT}")
+        values[name] = number
     missing = [name for name in _FIELDS if name not in values]
     if missing:
-        raise AebertError(f"shape {text!r}: {missing[0]} is missing; give each of {', '.join(_FIELDS)} once")
+        raise AebertError(f"shape {quoted(text)}: {missing[0]} is missing; give each of {', '.join(_FIELDS)} once")
     if values["hidden"] % values["heads"]:
         raise AebertError(
-            f"shape {text!r}: hidden = {values['hidden']} must be a multiple of heads = {values['heads']}"
+            f"shape {quoted(text)}: hidden = {values['hidden']} must be a multiple of heads = {values['heads']}"
         )
     layers, hidden, heads, ffn = (values[name] for name in _FIELDS)
     return replace(_BERT_BASE, layers=layers, hidden=hidden, heads=heads, ffn=ffn)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from aebert.models.calibration_text import LONGEST_LINE
 from aebert.models.text import Text
 from aebert.support.errors import AebertError
+from aebert.support.whole_number import whole_number
 from aebert.tasks.tables import Row, RowTable
 from aebert.tasks.task import Example, Task
 
@@ -52,7 +53,6 @@ _LAYOUTS: Mapping[str, tuple[Columns, ...]] = MappingProxyType(
 _COLA_FIELDS = ("source", "label", "mark", "sentence")
 # A few questions of GLUE's QQP contain a line break, which leaves two rows with too few fields; by custom they are
 # left out.
-_MOST_DIGITS = 18
 _WITH_BROKEN_ROWS = frozenset({"qqp"})
 
 
@@ -132,7 +132,7 @@ def parse_label(task: Task, text: str, where: str) -> int | float:
         return _target(task, text, where)
     if text in task.labels:
         return task.labels.index(text)
-    number = whole_number(text)
+    number = label_number(text)
     if str(number) in task.labels:  # 1.0 is the class called 1
         return task.labels.index(str(number))
     if number is not None and 0 <= number < len(task.labels):
@@ -141,12 +141,9 @@ def parse_label(task: Task, text: str, where: str) -> int | float:
     raise AebertError(f"{where}: label {text[:80]!r} is not one of {known[:300]}")
 
 
-def whole_number(text: str) -> int | None:
+def label_number(text: str) -> int | None:
     """The number that ``text`` writes, also as ``1.0``; None for anything else."""
-    whole = text.removesuffix(".0")
-    return (
-        int(whole) if whole.removeprefix("-").isdecimal() and whole.isascii() and len(whole) <= _MOST_DIGITS else None
-    )
+    return whole_number(text.removesuffix(".0"))
 
 
 def _target(task: Task, text: str, where: str) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aebert.support.errors import AebertError
-from aebert.tasks.layouts import Columns, column_number, table_examples, whole_number
+from aebert.tasks.layouts import Columns, column_number, table_examples, label_number
 from aebert.tasks.tables import OWN_SUFFIXES, RowTable, read_own
 from aebert.tasks.task import TaskData, TaskKind, own_task
 
@@ -75,7 +75,7 @@ def _number(text: str) -> float | None:
 def _classes(labels: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     """Those of the model where the labels are among them; else the distinct ones, whole numbers by value."""
     distinct = sorted(set(labels))
-    numbers = {label: whole_number(label) for label in distinct}
+    numbers = {label: label_number(label) for label in distinct}
     if known and all(label in known or _is_below(numbers[label], len(known)) for label in distinct):
         return tuple(known)
     values = {number for number in numbers.values() if number is not None}

@@ -117,7 +117,8 @@ def _variable_problems(pragma: SourcePragma, form: PragmaForm, function: Functio
         return
     dim = pragma.options.get("dim")
     rank = function.variables[base]
-    if pragma.name in _ARRAY_PRAGMAS and base == value and dim is not None and dim.isdigit() and int(dim) > rank:
+    past = dim is not None and dim.isdecimal() and (whole_number(dim) or rank + 1) > rank
+    if pragma.name in _ARRAY_PRAGMAS and base == value and past:
         yield "pragma-variable", f"{pragma.name} dim = {dim}: {base} has {rank} dimension{'s' * (rank != 1)}"
 
 

@@ -107,7 +107,7 @@ class ProjectSchedule:
         """What stands on a line of the kernel, given as "file:line"."""
         file, _, number = line.partition(":")
         text = self.lines.get(file, ())
-        at = int(number) if number.isdecimal() else 0
+        at = whole_number(number) or 0
         return text[at - 1].strip() if 0 < at <= len(text) else ""
 
 

@@ -84,9 +84,10 @@ def open_accelerator(
 
 
 def _number(kind: str, which: str) -> int:
-    if which and not which.isdecimal():
-        raise AebertError(f"device '{kind}:{which}': {which!r} must be a number")
-    return int(which or 0)
+    number = whole_number(which or "0")
+    if number is None or number < 0:
+        raise AebertError(f"device {quoted(f'{kind}:{which}')}: {quoted(which)} must be a number")
+    return number
 
 
 def _open_emulator(project: Project, which: str) -> Device:

@@ -135,7 +135,7 @@ def damaged_samples(draw: st.DrawFn) -> tuple[str, bytes]:
     return name, bytes(data)
 
 
-@settings(max_examples=600, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damaged=damaged_samples())
 @example(damaged=("csynth.xml", b"<profile>"))
 def test_a_damaged_file_parses_or_is_refused_in_one_line(
@@ -148,7 +148,7 @@ def test_a_damaged_file_parses_or_is_refused_in_one_line(
     assert said is None or (said.startswith(f"{file}: ") and "\n" not in said)
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=300, deadline=None)
 @given(text=st.text(max_size=400))
 def test_any_text_is_no_report_or_a_valid_one(text: str) -> None:
     said = outcome(lambda: parse_report_text(ReportText("any.rpt", "any", "0" * 64, len(text), text)))
