@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aebert.support.errors import AebertError
-from aebert.tasks.layouts import Columns, column_number, table_examples, label_number
+from aebert.tasks.layouts import Columns, column_number, label_number, table_examples
 from aebert.tasks.tables import OWN_SUFFIXES, RowTable, read_own
 from aebert.tasks.task import TaskData, TaskKind, own_task
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from aebert.support.errors import AebertError
+from aebert.support.input_files import quoted
+from aebert.support.whole_number import whole_number
 from aebert.timing.hls_pragma import HlsPragma, parse_hls_pragma
 
 _LOOP = re.compile(r"^\s*AEBERT_LOOP\((?P<name>[\w.]+)\)\s*$")
@@ -164,6 +166,7 @@ def _add_array(where: str, declared_line: int, pragma: HlsPragma, arrays: list[A
 
 
 def _number(what: str, text: str) -> int:
-    if not text.isdecimal():
-        raise AebertError(f"{what}: {text!r} is not a number; render pragmas with their values")
-    return int(text)
+    number = whole_number(text)
+    if number is None or number < 0:
+        raise AebertError(f"{what}: {quoted(text)} is not a number; render pragmas with their values")
+    return number

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
+from aebert.support.whole_number import whole_number
 from codegen.lint.constants import is_constant
 from codegen.lint.finding import Finding
 from codegen.lint.functions import LOOPS, Function
@@ -117,9 +118,14 @@ def _variable_problems(pragma: SourcePragma, form: PragmaForm, function: Functio
         return
     dim = pragma.options.get("dim")
     rank = function.variables[base]
-    past = dim is not None and dim.isdecimal() and (whole_number(dim) or rank + 1) > rank
-    if pragma.name in _ARRAY_PRAGMAS and base == value and past:
+    if pragma.name in _ARRAY_PRAGMAS and base == value and dim is not None and _is_above(dim, rank):
         yield "pragma-variable", f"{pragma.name} dim = {dim}: {base} has {rank} dimension{'s' * (rank != 1)}"
+
+
+def _is_above(digits: str, rank: int) -> bool:
+    """False for what is no number, which is another rule's."""
+    number = whole_number(digits)
+    return digits.isdecimal() and (number is None or number > rank)
 
 
 def _base_name(value: str) -> str:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import tree_sitter_cpp
 from tree_sitter import Language, Node, Parser
 
+from aebert.support.errors import AebertError
+from aebert.support.input_files import quoted
+from aebert.support.whole_number import whole_number
+
 SYNTHESIS_MACROS = frozenset({"__SYNTHESIS__", "__cplusplus"})
+
+# Generated C++ is 32 deep. What goes through trees calls itself at every level, and Python ends that at about 1000.
+DEEPEST_TREE = 200
 
 _CPP = Language(tree_sitter_cpp.language())
 _BRANCHES = frozenset({"preproc_if", "preproc_ifdef", "preproc_elif", "preproc_elifdef"})
@@ -23,16 +30,37 @@ class CppSource:
 
 
 def parse_sources(files: Mapping[str, str]) -> tuple[CppSource, ...]:
-    """``files``: name -> text."""
+    """``files``: name -> text. Raises AebertError for one that is nested too deeply."""
     parser = Parser(_CPP)
-    return tuple(CppSource(name, parser.parse(text.encode()).root_node) for name, text in sorted(files.items()))
+    sources = []
+    for name, text in sorted(files.items()):
+        root = parser.parse(text.encode()).root_node
+        if _is_deep(root):
+            raise AebertError(f"{name}: nested deeper than {DEEPEST_TREE}; generate the project again")
+        sources.append(CppSource(name, root))
+    return tuple(sources)
 
 
 def parse_expression(expression: str) -> Node | None:
-    """The tree of a C++ expression; None where it is none."""
+    """The tree of a C++ expression; None where it is none, or nested too deeply for one."""
     root = Parser(_CPP).parse(f"auto x = {expression};".encode()).root_node
     declarator = root.named_children[0].child_by_field_name("declarator") if root.named_children else None
-    return None if root.has_error or declarator is None else declarator.child_by_field_name("value")
+    if root.has_error or declarator is None or _is_deep(root):
+        return None
+    return declarator.child_by_field_name("value")
+
+
+def _is_deep(root: Node) -> bool:
+    cursor, depth = root.walk(), 1
+    while depth <= DEEPEST_TREE:
+        if cursor.goto_first_child():
+            depth += 1
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return False
+            depth -= 1
+    return True
 
 
 def text_of(node: Node | None) -> str:
@@ -95,7 +123,10 @@ def _value(node: Node) -> int:
     if node.type == "parenthesized_expression":
         return _value(node.named_children[0])
     if node.type == "number_literal":
-        return int(text_of(node).rstrip("uUlL"), 0)
+        number = whole_number(text_of(node).rstrip("uUlL"))
+        if number is None:
+            raise AebertError(f"line {line_of(node)}: #if {quoted(text_of(node))}: give a whole decimal number")
+        return number
     if node.type == "unary_expression":
         argument = node.child_by_field_name("argument")
         return int(argument is not None and _value(argument) == 0)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aebert.support.collector import collector_paused
 from aebert.support.errors import AebertError
+from aebert.support.whole_number import whole_number
 from codegen.manifest import Manifest, read_manifest
 from codegen.schedule.frontend.kernel import compiled_sources, read_graphs
 from codegen.schedule.graph import DesignContext, LoopGraph

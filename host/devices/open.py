@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from aebert.records.source_kind import SourceKind
 from aebert.support.errors import AebertError
+from aebert.support.input_files import quoted
+from aebert.support.whole_number import whole_number
 from aebert.timing.loop_schedules import LoopFigures
 from codegen.project import Project
 from host.boards.bitstream import find_bitstream

@@ -26,6 +26,7 @@ from aebert.hls_reports.xml_input import parse_xml
 from aebert.models.architectures import ARCHITECTURES
 from aebert.models.calibration_text import read_texts
 from aebert.models.config_json import encoder_shape, read_json_object
+from aebert.models.encoder import EncoderShape
 from aebert.models.host_model import check_model_directory
 from aebert.models.labels import output_names
 from aebert.onnx_exchange.onnx_file import read_onnx_file
@@ -40,6 +41,7 @@ from aebert.support.errors import AebertError
 from aebert.support.toml_file import read_toml
 from aebert.tasks.layouts import make_text, whole_number
 from codegen.lint.check import lint_project
+from codegen.lint.source import parse_sources
 from codegen.manifest import read_manifest
 from codegen.project_folder import MANIFEST_FILE
 from codegen.project_sources import read_sources
@@ -138,6 +140,19 @@ def model_folder(folder: Path, config: dict[str, Any]) -> Path:
     return folder
 
 
+UNSTRUCTURED = parse_pattern("unstructured")
+
+
+def shape(layers: int) -> EncoderShape:
+    return parse_shape(f"layers={layers},hidden=4,heads=1,ffn=4")
+
+
+def nested_blocks(depth: int) -> str:
+    """A tree of that depth: the file, a function, blocks, and the last one's brackets."""
+    blocks = depth - 4
+    return "void f()" + "{" * blocks + "}" * blocks
+
+
 def record(**fields: Any) -> RunRecord:
     return RunRecord(source="emulated", design="d", **fields)
 
@@ -199,10 +214,11 @@ LIMITS = (
     Limit("embedding", 1 << 20, (1 << 20) + 1, "more than 1048576", table("embedding_size")),
     Limit("labels", 100_000, 100_001, "more than 100000", lambda folder, n: output_names({"num_labels": n})),
     Limit("banks", 256, 257, "1..256", lambda folder, n: check_fields(BankTable, {**BOARD_BANK, "count": n}, "b")),
-    Limit("shape", 1 << 16, (1 << 16) + 1, "1..65536", lambda folder, n: parse_shape(f"layers={n},hidden=4,heads=1,ffn=4")),
+    Limit("shape", 1 << 16, (1 << 16) + 1, "1..65536", lambda folder, n: shape(n)),
     Limit("text", 1 << 20, (1 << 20) + 1, "more than 1048576", lambda folder, n: make_text(["x" * n], "row")),
     Limit("record text", 1000, 1001, "keep it under 1000", lambda folder, n: record(note="x" * n)),
-    Limit("levels", 512, 513, "choose 2 to 512", lambda folder, n: make_grid(parse_shape("minilm-l6"), parse_pattern("unstructured"), levels=n)),
+    Limit("levels", 512, 513, "choose 2 to 512", lambda folder, n: make_grid(shape(6), UNSTRUCTURED, levels=n)),
+    Limit("tree", 200, 201, "nested deeper than 200", lambda folder, n: parse_sources({"kernel.h": nested_blocks(n)})),
     Limit("sequences", 65_536, 65_537, "1<=x<=65536", option("measure", "sequences")),
     Limit("warm-up", 10**6, 10**6 + 1, "1<=x<=1000000", option("measure", "warm-up")),
     Limit("repeats", 10**7, 10**7 + 1, "1<=x<=10000000", option("measure", "repeats")),
@@ -237,4 +253,4 @@ def test_a_label_is_a_number_of_at_most_18_digits() -> None:
 def test_a_shape_of_very_many_digits_is_refused_like_any_other(digits: int) -> None:
     said = refusal(lambda: parse_shape(f"layers={'9' * digits},hidden=4,heads=1,ffn=4"))
     assert "must be a whole number in 1..65536" in said
-    assert len(said) < 400
+    assert len(said) < 500

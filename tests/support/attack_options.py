@@ -25,12 +25,15 @@ _PATHS = (
     "/dev/null",
 )
 _PATHS_OF_LONG = ("absent", "csynth.xml", "/dev/null", "")
+_SIZES = ("", "0", "-1", "1e3", "x", "9" * 30, "9" * 5000)
 # Options that are outputs: they must lie in the workspace's own folder for it.
 _OUTPUTS = ("output", "junit", "plot")
 
 
 def odd_argument(random: Random, words: tuple[str, ...]) -> str:
     """A path or text for the command called by ``words``."""
+    if words[0] in ("explore", "estimate") and random.random() < 0.3:
+        return ",".join(f"{name}={random.choice(_SIZES)}" for name in ("layers", "hidden", "heads", "ffn"))
     paths = _PATHS_OF_LONG if words[0] in _LONG else _PATHS
     return str(random.choice([*paths, *NASTY_TEXT[:6]])).replace("\x00", "")
 
@@ -40,7 +43,7 @@ def odd_value(option: click.Option, random: Random, words: tuple[str, ...]) -> s
     if isinstance(option.type, click.Choice) and random.random() < 0.7:
         return str(random.choice(list(option.type.choices)))
     if flag_name(option) in ("device", "hil"):
-        return random.choice(("emulator", "emulator:1", "pynq:9", "xrt:0", "x", "remote:", ""))
+        return random.choice(("emulator", "emulator:1", "pynq:9", f"pynq:{'9' * 5000}", "xrt:0", "x", "remote:", ""))
     if flag_name(option) in ("database", "storage"):
         return random.choice(("runs.sqlite", "csynth.xml", "sqlite:///absent/x", "nonsense://x", "sqlite://", ""))
     if flag_name(option) in ("scheduler", "workers", "threads"):

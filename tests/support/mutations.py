@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ NASTY_TEXT = (
     "\udcff",
     "é" * 300,
     "x" * 100_000,
+    "9" * 5000,
+    "(" * 5000,
 )
 NASTY_NUMBERS = (0, -1, 1, 2**31, -(2**63), 10**30, 1e308, -1e308, 0.5, float("nan"), float("inf"))
 NASTY: tuple[object, ...] = (None, True, [], {}, [[]], {"": {}}, *NASTY_TEXT, *NASTY_NUMBERS)
@@ -111,7 +114,7 @@ def _place(document: Any, random: Random) -> tuple[Any, Any]:
 def _lines(path: Path, random: Random) -> str:
     lines = path.read_text(errors="replace").split("\n")
     at = random.randrange(len(lines))
-    how = random.choice(("drop", "double", "value", "long", "swap"))
+    how = random.choice(("drop", "double", "value", "long", "swap", "deep", "number"))
     match how:
         case "drop":
             del lines[at]
@@ -121,6 +124,12 @@ def _lines(path: Path, random: Random) -> str:
             lines[at] = lines[at].partition("=")[0] + "= " + random.choice(_TOML_VALUES)
         case "long":
             lines[at] = lines[at] + "9" * 10_000
+        case "deep":
+            lines[at] += random.choice(("(", "[", "{", "<a>", "!", "\n#if 1\n")) * 5000
+        case "number":
+            lines[at] = re.sub(
+                r"\d+", lambda _: random.choice(("9" * 30, "9" * 5000, "08", "1.5", "-1")), lines[at], count=1
+            )
         case "swap":
             other = random.randrange(len(lines))
             lines[at], lines[other] = lines[other], lines[at]
