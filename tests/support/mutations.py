@@ -127,9 +127,8 @@ def _lines(path: Path, random: Random) -> str:
         case "deep":
             lines[at] += random.choice(("(", "[", "{", "<a>", "!", "\n#if 1\n")) * 5000
         case "number":
-            lines[at] = re.sub(
-                r"\d+", lambda _: random.choice(("9" * 30, "9" * 5000, "08", "1.5", "-1")), lines[at], count=1
-            )
+            number = random.choice(("9" * 30, "9" * 5000, "08", "1.5", "-1"))
+            lines[at] = re.sub(r"\d+", number, lines[at], count=1)
         case "swap":
             other = random.randrange(len(lines))
             lines[at], lines[other] = lines[other], lines[at]
