@@ -29,7 +29,7 @@ class Target:
 
 def find_target(what: str, ratio: float | None, pattern: str | None) -> Target:
     """A folder is a subnet or model; anything else is the spelling of a shape. Raises AebertError for neither."""
-    if Path(what).is_dir():
+    if _is_folder(what):
         if ratio is not None or pattern is not None:
             raise AebertError(f"{what}: is a folder, whose zeros are counted; leave --ratio and --pattern out")
         return _folder_target(Path(what))
@@ -45,6 +45,13 @@ def find_target(what: str, ratio: float | None, pattern: str | None) -> Target:
     banks = parsed.banks if isinstance(parsed, Vector) else None
     tiles = pattern_tiles(shape, ratio, lanes, columns=columns, banks=banks)
     return Target(shape, tiles, lanes, f"{what}, ratio {ratio:g}, {parsed}", "SUBNET")
+
+
+def _is_folder(what: str) -> bool:
+    try:
+        return Path(what).is_dir()
+    except OSError:  # longer than any name
+        return False
 
 
 def _folder_target(folder: Path) -> Target:

@@ -122,6 +122,8 @@ class RunDatabase:
     def _one_line_errors(self) -> Iterator[None]:
         try:
             yield
+        except AebertError as error:  # a record that is none of ours
+            raise AebertError(f"{self.name}: {error}") from None
         except (SQLAlchemyError, sqlite3.Error, ValueError, TypeError) as error:
             # The last two: text that is not UTF-8, and values of other types than ours; SQLite lets anybody store them.
             raise _database_error(self.name, error) from None
@@ -141,7 +143,7 @@ def open_database(url: str | None = None, *, create: bool = True) -> RunDatabase
     address = _parse_url(url or default_database())
     name = address.render_as_string(hide_password=True)
     file = address.database if address.get_backend_name() == "sqlite" else None
-    if file not in (None, "", ":memory:") and not create and not Path(str(file)).is_file():
+    if file not in (None, "", ":memory:") and not create and not _holds_something(Path(str(file))):
         raise AebertError(f"{name}: {NO_DATABASE}; import something first (aebert runs import)")
     if file not in (None, "", ":memory:"):
         check_sqlite_file(Path(str(file)), "run records", (VERSION_TABLE,))
@@ -156,6 +158,11 @@ def open_database(url: str | None = None, *, create: bool = True) -> RunDatabase
     except ModuleNotFoundError as error:
         raise AebertError(f"{name}: no database driver {error.name}; install it") from None
     return RunDatabase(engine, name)
+
+
+def _holds_something(file: Path) -> bool:
+    """SQLite makes a database of an empty file, also where it is only to be read."""
+    return file.is_file() and file.stat().st_size > 0
 
 
 def _parse_url(text: str) -> URL:
@@ -243,6 +250,9 @@ def insert_unless_known(connection: Connection, row: dict[str, object]) -> bool:
 
 def _stored(row: RunRow) -> StoredRecord:
     record = RunRecord(**{name: getattr(row, name) for name in FIELD_NAMES})
+    for name in ("digest", "recorded_at", "recorded_by"):
+        if not isinstance(getattr(row, name), str):
+            raise TypeError(f"{name} of record {row.id} is not text")
     return StoredRecord(record, row.digest, row.recorded_at, row.recorded_by)
 
 
@@ -258,4 +268,6 @@ def _database_error(name: str, error: Exception) -> AebertError:
         return AebertError(f"{name}: SQLAlchemy knows no such database; use sqlite:/// or postgresql://")
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-    return AebertError(f"{name}: {first_line}; check the address, the server and the permissions")
+    full = "disk is full" in first_line
+    remedy = "free some disk space" if full else "check the address, the server and the permissions"
+    return AebertError(f"{name}: {first_line}; {remedy}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from aebert.support.errors import AebertError
-from aebert.support.input_files import check_regular
+from aebert.support.input_files import check_regular, reason
 
 _MAGIC = b"SQLite format 3\0"
 
@@ -18,8 +18,15 @@ def check_sqlite_file(path: Path, what: str, tables: Collection[str]) -> None:
 
     ``what`` says in the error whose tables those are.
     """
-    check_regular(path, "choose another file for the database")
-    if not path.exists() or path.stat().st_size == 0:
+    remedy = "choose another file for the database"
+    check_regular(path, remedy)
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise AebertError(f"{path}: cannot be a database ({reason(error)}); {remedy}") from None
+    if not size:
         return
     with path.open("rb") as stream:
         if stream.read(len(_MAGIC)) != _MAGIC:

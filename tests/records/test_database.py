@@ -304,6 +304,32 @@ def test_reading_creates_no_database(tmp_path: Path) -> None:
     with pytest.raises(AebertError, match="no run database; import something first"):
         open_database(str(file), create=False)
     assert not file.exists()
+    file.touch()
+    with pytest.raises(AebertError, match="no run database; import something first"):
+        open_database(str(file), create=False)
+    assert not file.read_bytes()
+
+
+@pytest.mark.parametrize("field", ["digest", "recorded_at", "recorded_by", "note"])
+@pytest.mark.parametrize("value", ["X'FFFE41'", "CAST(X'FFFE41' AS TEXT)"], ids=["bytes", "not UTF-8"])
+def test_values_that_are_no_text_are_one_line(tmp_path: Path, field: str, value: str) -> None:
+    file = tmp_path / "runs.sqlite"
+    database = open_database(str(file))
+    database.add([RunRecord(source="emulated", design="d")])
+    database.close()
+    with sqlite3.connect(file) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(f"UPDATE run_records SET {field} = {value}")
+    with pytest.raises(AebertError, match=rf"runs\.sqlite: .*({field}|UTF-8|utf-8)") as caught:
+        open_database(str(file)).query()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "n" * 300])
+def test_a_name_that_no_file_can_have_is_one_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(AebertError, match="cannot be a database"):
+        open_database(f"{tmp_path}/{name}")
 
 
 def test_another_programs_sqlite_file_is_not_read_as_ours(tmp_path: Path) -> None:
