@@ -125,7 +125,7 @@ def synthesise(rtl: KernelRtl, dsp: str) -> Iterator[tuple[str, YosysCount]]:
 def _run_all(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, _Cells]]:
     """As many at once as there are cores; none is left running when this ends, however it does."""
     waiting = [*jobs]
-    running: list[_Run] = []
+    running: list[_Synthesis] = []
     try:
         while waiting or running:
             while waiting and len(running) < usable_cores():
@@ -133,7 +133,7 @@ def _run_all(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, _Cells]]:
                 if (kept := _kept(job)) is not None:
                     yield job, kept
                 else:
-                    running.append(_Run(job))
+                    running.append(_Synthesis(job))
             done = [run for run in running if run.process.poll() is not None]
             for run in done:
                 running.remove(run)
@@ -145,7 +145,7 @@ def _run_all(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, _Cells]]:
             run.end()
 
 
-class _Run:
+class _Synthesis:
     """Yosys at work on ``job``."""
 
     def __init__(self, job: _Job) -> None:

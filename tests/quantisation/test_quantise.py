@@ -17,6 +17,7 @@ from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape, LayerNorm
 from aebert.models.fp32_forward import layer_forward
 from aebert.models.host_model import load_host_model
 from aebert.models.packed_sequences import PackedStates
+from aebert.numerics.integers import NORM_SHIFT_MAX
 from aebert.numerics.quantised import QuantisedLayerNorm
 from aebert.numerics.reference.matmul import exact_matmul
 from aebert.quantisation.contract_limits import check_contract
@@ -296,10 +297,10 @@ def test_short_inputs_of_a_real_model_keep_their_embeddings(minilm_directory: Pa
     assert sum(each.sequences for each in error.by_length) == len(texts)
 
 
-def _norm(beta: float, residual: float = 0.5) -> QuantisedLayerNorm:
-    """Of four channels; the input's integer step is 0.25."""
-    norm = LayerNorm(np.full(4, 1.0, np.float32), np.array([beta, 0.0, -beta, 0.0], np.float32))
-    following = NextInput(residual, InputScale(np.full(4, 0.125, np.float32)))
+def _norm(beta: float, gamma: float = 1.0) -> QuantisedLayerNorm:
+    """Of four channels; the input's integer step is 0.25, that of the residual behind it 0.5."""
+    norm = LayerNorm(np.full(4, gamma, np.float32), np.array([beta, 0.0, -beta, 0.0], np.float32))
+    following = NextInput(0.5, InputScale(np.full(4, 0.125, np.float32)))
     return quantise_norm("layer 0, LayerNorm", norm, 1e-2, 0.25, following)
 
 
@@ -309,6 +310,14 @@ def test_the_offsets_shift_leaves_room_for_its_largest_value(steps: float, shift
     found = _norm(beta=steps * 0.5)
     assert found.shift == shift
     assert found.offset.tolist() == [steps * 2**shift, 0, -steps * 2**shift, 0]
+
+
+@pytest.mark.parametrize(("beta", "gamma"), [(0.0, 1.0), (1.0, 0.0), (0.0, 0.0)])
+def test_gains_and_offsets_of_nothing_but_zeros_bound_no_shift(beta: float, gamma: float) -> None:
+    found = _norm(beta, gamma)
+    assert found.shift == NORM_SHIFT_MAX
+    assert (found.gain != 0).any() == (gamma != 0)
+    assert (found.offset != 0).any() == (beta != 0)
 
 
 def test_epsilon_is_in_the_units_of_the_summed_squares() -> None:
