@@ -103,7 +103,7 @@ class Chainer:
             elif constraint.arc is Arc.BYPASS:
                 at, after = placement.cycle[source], 0.0
             else:
-                at, after = placement.last[source], placement.finish[source]
+                at, after = placement.last[source], placement.finish[source] + constraint.delay_ns
             at -= constraint.distance * interval
             if at > cycle:
                 cycle, offset, cause = at, 0.0, constraint

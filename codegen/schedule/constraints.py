@@ -15,6 +15,8 @@ ENABLED = frozenset({"read", "write", "nbread", "nbwrite", "store", "call", "rea
 _WIRES = frozenset({"zext", "sext", "trunc", "partselect", "bitselect", "bitcast", "bitconcatenate"})
 _STREAMS = frozenset({StorageKind.STREAM, StorageKind.AXI_STREAM})
 _AXI_REPLY_CYCLES = 1
+_SLICE_OPERATORS = frozenset({"add", "sub", "mul"})
+_FIRST_VITIS = "2020.2"
 # Of a stream's many accesses, the first few decide when an iteration begins with it.
 _FIRST_ACCESSES = 4
 
@@ -30,11 +32,14 @@ class Arc(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
+    """``cycles``: of Arc.CYCLES. ``delay_ns``: what a chain adds to the source's output."""
+
     source: int
     sink: int
     arc: Arc
     distance: int = 0
     cycles: int = 0
+    delay_ns: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,15 @@ class LoopConstraints:
 def constrain(graph: LoopGraph, timings: Sequence[Timing], rules: Rules) -> LoopConstraints:
     recurrences = components(graph)
     constraints = [
-        *_dependences(graph, _registered(graph, timings, recurrences), recurrences, rules),
+        *_dependences(graph, timings, _registered(graph, timings, recurrences), recurrences, rules),
         *_stream_order(graph),
     ]
     if rules.access_after_exit_test:
         constraints += _after_exit(graph, timings)
     if rules.axi_in_order:
         constraints += _axi_order(graph)
+    if rules.slice_after_slice:
+        constraints += _slices(graph, timings)
     if rules.multiplier_after_read:
         constraints += _multipliers(graph, timings)
     interval, callee = 1, ""
@@ -100,7 +107,7 @@ def _registered(graph: LoopGraph, timings: Sequence[Timing], recurrences: Sequen
 
 
 def _dependences(
-    graph: LoopGraph, registered: Container[int], recurrences: Sequence[int], rules: Rules
+    graph: LoopGraph, timings: Sequence[Timing], registered: Container[int], recurrences: Sequence[int], rules: Rules
 ) -> list[Constraint]:
     found = []
     for d in graph.dependences:
@@ -114,6 +121,8 @@ def _dependences(
             stored = source.opcode == "store" and graph.operations[d.source].access is not None
             if d.distance:
                 found.append(_carried(d, stored, recurrences[d.sink] in registered, rules))
+                if stored and rules.bypass_behind_value and not graph.ii_is_explicit:
+                    found += _bypassed(graph, timings, d)
             else:
                 found.append(Constraint(d.source, d.sink, Arc.CHAIN))
             continue
@@ -131,6 +140,44 @@ def _carried(d: Dependence, stored: bool, registered: bool, rules: Rules) -> Con
     if stored and rules.register_bypass:
         return Constraint(d.source, d.sink, Arc.BYPASS, d.distance)
     return Constraint(d.source, d.sink, Arc.CHAIN, d.distance)
+
+
+def _bypassed(graph: LoopGraph, timings: Sequence[Timing], d: Dependence) -> list[Constraint]:
+    """What goes past a register comes behind the value and the register's multiplexer.
+
+    Not so for an operator of several cycles that takes it directly: that has a register in front. Nor for an integer
+    sum of several cycles: a DSP slice, whose accumulator is that register.
+    """
+    values = [
+        value.source
+        for value in graph.incoming[d.source]
+        if value.kind is DependenceKind.DATA and value.distance == 0 and not _in_slice(graph, timings, value.source)
+    ]
+    return [
+        Constraint(value, sink, Arc.CHAIN, d.distance, delay_ns=timings[d.source].delay_ns)
+        for sink in _takers(graph, d.sink)
+        if not timings[sink].latency
+        for value in values
+    ]
+
+
+def _in_slice(graph: LoopGraph, timings: Sequence[Timing], operation: int) -> bool:
+    return graph.operations[operation].opcode in _SLICE_OPERATORS and timings[operation].latency > 0
+
+
+def _takers(graph: LoopGraph, load: int) -> list[int]:
+    """Operations that take what is loaded, directly or through wires."""
+    found, waiting, seen = [], [load], {load}
+    while waiting:
+        for use in graph.outgoing[waiting.pop()]:
+            if use.distance or use.kind is not DependenceKind.DATA or use.sink in seen:
+                continue
+            seen.add(use.sink)
+            if graph.operations[use.sink].opcode in _WIRES:
+                waiting.append(use.sink)
+            else:
+                found.append(use.sink)
+    return found
 
 
 def _by_storage(graph: LoopGraph, kinds: frozenset[StorageKind]) -> dict[tuple[str, int], list[int]]:
@@ -219,6 +266,19 @@ def _multipliers(graph: LoopGraph, timings: Sequence[Timing]) -> list[Constraint
                 elif graph.operations[d.source].opcode in _WIRES:
                     queue.append(d.source)
     return found
+
+
+def _slices(graph: LoopGraph, timings: Sequence[Timing]) -> list[Constraint]:
+    """Products that a DSP slice gives at its clock, with nothing behind its register, and the slices that take them."""
+    old = graph.context.tool_version < _FIRST_VITIS
+    return [
+        Constraint(index, taker, Arc.CYCLES, 0, 1)
+        for index, operation in enumerate(graph.operations)
+        if operation.opcode == "mul" and not operation.merged
+        if timings[index].latency and not timings[index].output_delay_ns
+        for taker in _takers(graph, index)
+        if graph.operations[taker].opcode in _SLICE_OPERATORS and (timings[taker].latency or old)
+    ]
 
 
 def _axi_order(graph: LoopGraph) -> list[Constraint]:

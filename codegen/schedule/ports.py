@@ -72,6 +72,6 @@ def _shares(first: Operation, second: Operation) -> bool:
         and second.access is not None
         and first.access.address is not None
         and first.access.address == second.access.address
-        and first.opcode == second.opcode == "load"
+        and "load" in (first.opcode, second.opcode)
     )
     return same or exclusive(first.predicate, second.predicate)

@@ -20,6 +20,9 @@ class Rules:
     load_after_store: bool = True
     # A register may be read by the next iteration in the very cycle in which it is written, past its multiplexer.
     register_bypass: bool = True
+    # What is read past its register comes behind the value, unless an operator of several cycles takes it directly or an
+    # II was asked for.
+    bypass_behind_value: bool = True
     # Accesses under predicates that exclude each other share a port.
     exclusive_accesses_share_port: bool = True
     # What initialises a register from an argument is not chained into the first state's read of it.
@@ -36,6 +39,8 @@ class Rules:
     axi_in_order: bool = True
     # A multiplier of several cycles takes what a stream gives in the state after the read.
     multiplier_after_read: bool = True
+    # A slice takes the product of another in the state after it; in Vivado HLS a sum in logic does too.
+    slice_after_slice: bool = True
     # A loop begins an iteration at most as often as a function it calls.
     callee_interval: bool = True
 
