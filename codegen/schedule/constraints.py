@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from codegen.schedule.graph import Dependence, DependenceKind, LoopGraph, Operation, StorageKind, Timing, exclusive
+from codegen.schedule.graph import Carried, Dependence, DependenceKind, LoopGraph, Operation, StorageKind, Timing, exclusive
 from codegen.schedule.recurrences import components
 from codegen.schedule.rules import Rules
 
@@ -321,17 +321,22 @@ def _uses(operation: Operation, direction: str, kind: StorageKind) -> bool:
 
 
 def _earliest(graph: LoopGraph, timings: Sequence[Timing], rules: Rules) -> list[tuple[int, float]]:
-    """Registers: initialised from an argument, they are read in the second state, and so is all of a loop whose exit
-    test needs that, if it has more than one state."""
+    """Registers: initialised from an argument through a multiplexer, they are read in the second state, and so is all
+    of a loop whose exit test needs that, if it has more than one state."""
     earliest = [(0, 0.0)] * len(graph.operations)
     if not graph.shares_first_state:
         return earliest
     before_exit = guarding(graph)
     for carried in graph.carried:
-        argument = carried.initial.constant is None
+        argument = carried.initial.constant is None and _has_multiplexer(carried, timings)
         late = rules.argument_test_late or carried.phi not in before_exit
         if argument and rules.argument_register_read_late and late:
             earliest[carried.phi] = (1, 0.0)
         elif rules.initial_store_chained and graph.context.tool_version >= "2024":
             earliest[carried.phi] = (0, carried.initial_delay_ns)
     return earliest
+
+
+def _has_multiplexer(carried: Carried, timings: Sequence[Timing]) -> bool:
+    """Whether a register holds something else in front of the loop: the reports charge its stores for that."""
+    return carried.next is None or carried.initial_delay_ns > 0 or timings[carried.next].delay_ns > 0

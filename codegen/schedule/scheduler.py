@@ -37,7 +37,7 @@ def schedule_loop(graph: LoopGraph, model: OperatorModel, rules: Rules = VITIS) 
     """
     found = _schedule(graph, model, rules)
     if found.depth == 2 and rules.argument_test_late:
-        early = _schedule(graph, model, replace(rules, argument_test_late=False))
+        early = _schedule(graph, model, replace(rules, argument_register_read_late=False))
         return early if early.depth == 1 else found
     return found
 
