@@ -55,13 +55,13 @@ class PortGroup:
 class LoopConstraints:
     """``earliest``: the first cycle and offset of each operation.
 
-    ``exit_test``: must end in the first II cycles after ``first_cycle``, in which the loop begins.
+    ``exit_tests``: must end in the first II cycles after ``first_cycle``, in which the loop begins.
     """
 
     constraints: tuple[Constraint, ...]
     ports: tuple[PortGroup, ...]
     earliest: tuple[tuple[int, float], ...]
-    exit_test: int | None
+    exit_tests: tuple[int, ...]
     first_cycle: int
     least_ii: int
     callee: str
@@ -91,7 +91,7 @@ def constrain(graph: LoopGraph, timings: Sequence[Timing], rules: Rules) -> Loop
         constraints=tuple(constraints),
         ports=tuple(_port_groups(graph)),
         earliest=earliest,
-        exit_test=graph.exit_test if rules.exit_test_in_first_interval else None,
+        exit_tests=_exit_tests(graph) if rules.exit_test_in_first_interval else (),
         first_cycle=max((earliest[index][0] for index in guarding(graph)), default=0),
         least_ii=interval,
         callee=callee,
@@ -232,6 +232,10 @@ def _after_exit(graph: LoopGraph, timings: Sequence[Timing]) -> list[Constraint]
 def _stands_after_test(kind: StorageKind, operation: Operation, new: bool) -> bool:
     """FIFOs are accessed, and AXI streams written, behind the exit test; AXI streams are read beside it before 2024."""
     return kind is StorageKind.STREAM or (kind is StorageKind.AXI_STREAM and (new or _direction(operation) == "write"))
+
+
+def _exit_tests(graph: LoopGraph) -> tuple[int, ...]:
+    return () if graph.exit_test is None else (graph.exit_test, *graph.further_exits)
 
 
 def guarding(graph: LoopGraph) -> set[int]:

@@ -204,6 +204,7 @@ class LoopGraph:
     ``operations`` in program order. ``target_ii`` None: none was asked for, so synthesis tries 1.
     ``ii_is_explicit``: PIPELINE II = n stands in the source: then the clock gives way, not the II.
     ``exit_test``: the operation (br, or the icmp that it takes) which decides whether another iteration begins.
+    ``further_exits``: others that end the loop (break), after the exit test in program order.
     ``function_pipeline``: the process itself is pipelined, there is no loop and no exit test.
     ``tests_first``: the exit test comes before the body (for, while), not behind it (do while).
     ``shares_first_state``: what initialises the loop stands in its first state (a loop in a process of its own).
@@ -221,6 +222,7 @@ class LoopGraph:
     ii_is_explicit: bool = False
     trip_count: tuple[int, int] | None = None
     exit_test: int | None = None
+    further_exits: tuple[int, ...] = ()
     function_pipeline: bool = False
     shares_first_state: bool = True
     tests_first: bool = True

@@ -43,6 +43,7 @@ def merge_lanes(graph: LoopGraph) -> MergedGraph:
         dependences=tuple(dict.fromkeys(_moved(each, place) for each in graph.dependences)),
         carried=_merged_carried(graph.carried, place),
         exit_test=None if graph.exit_test is None else place[graph.exit_test],
+        further_exits=tuple(place[number] for number in graph.further_exits),
     )
     return MergedGraph(merged, tuple(copies), place)
 
@@ -179,4 +180,5 @@ def _own(graph: LoopGraph, number: int, carried: Mapping[int, Carried], place: i
         place,
         _initial(carried[number]) if number in carried else None,
         number == graph.exit_test,
+        number in graph.further_exits,
     )

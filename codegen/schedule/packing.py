@@ -43,7 +43,7 @@ def _used_once(graph: LoopGraph) -> set[int]:
         if len({(use.sink, use.kind, use.distance) for use in uses}) == 1 and uses[0].distance == 0
     }
     stored = {carried.next for carried in graph.carried}
-    return {number for number in found if number not in stored and number != graph.exit_test}
+    return found - stored - {graph.exit_test, *graph.further_exits}
 
 
 def _within_luts(graph: LoopGraph, alone: set[int]) -> set[int]:

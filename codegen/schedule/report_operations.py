@@ -20,6 +20,10 @@ Literal = tuple[str, int | None, bool]
 NamedTerm = frozenset[Literal]
 
 _COMPARISON = re.compile(r"^(?P<name>.*?) (?P<operator>==|!=) (?P<constant>-?\d+)$")
+# Of a loop that Vitis made a function of its own.
+_LEAVES = ".exitStub"
+# Tools that write "label" have the block of a true condition first, those that write "void" have it last.
+_LABEL = ", label "
 _NOT_OPERATIONS = frozenset({"alloca", "ret", "return", "specinterface", "fence"})
 
 
@@ -48,13 +52,13 @@ class LoopBody:
     """``initial``: what registers hold before the first iteration, with the delay of the store that puts it there.
 
     ``merged_prologue``: the pipeline's first state also holds what initialises the loop.
-    ``exit_literal``: what ends the loop when it holds.
+    ``exit_literals``: what ends the loop when one of them holds, in program order.
     """
 
     operations: tuple[ReportOperation, ...]
     initial: dict[str, tuple[ReportValue, float]] = field(default_factory=dict)
     merged_prologue: bool = False
-    exit_literal: Literal | None = None
+    exit_literals: tuple[Literal, ...] = ()
     asked_ii: int | None = None
 
 
@@ -86,9 +90,9 @@ def collect(report: ScheduleReport, pipeline: ReportPipeline, *, is_loop: bool) 
     initial = _initial_values(report, steps[:prologue], pipeline)
     body = steps[prologue:]
     asked = next((_asked_ii(step) for step in body if step.opcode == "specpipeline"), None)
-    exit_literal = _exit_literal(body) if is_loop else None
-    operations = _join_steps(body, position, exit_literal)
-    return LoopBody(tuple(operations), initial, prologue > 0, exit_literal, asked)
+    exit_literals = _exit_literals(body) if is_loop else ()
+    operations = _join_steps(body, position, exit_literals)
+    return LoopBody(tuple(operations), initial, prologue > 0, exit_literals, asked)
 
 
 def _is_jump(step: ScheduledStep) -> bool:
@@ -124,8 +128,23 @@ def _asked_ii(step: ScheduledStep) -> int | None:
     return asked if asked and 0 < asked < 1 << 31 else None
 
 
+def _exit_literals(steps: list[ScheduledStep]) -> tuple[Literal, ...]:
+    """What ends the loop: branches to blocks that leave it, where the report names them so; else a single one."""
+    leaving = [
+        (step.statement.operands[0].name, None, (place == 0) == (_LABEL in step.text))
+        for step in steps
+        if step.opcode == "br" and not _is_jump(step)
+        for place, label in enumerate(step.statement.labels)
+        if label.endswith(_LEAVES)
+    ]
+    if leaving:
+        return tuple(leaving)
+    found = _exit_literal(steps)
+    return () if found is None else (found,)
+
+
 def _exit_literal(steps: list[ScheduledStep]) -> Literal | None:
-    """What ends the loop: the predicate of ``ret``, or the branch on whose one side all else happens."""
+    """The predicate of ``ret``, or the branch on whose one side all else happens."""
     for step in steps:
         if step.opcode in ("ret", "return"):
             terms = parse_predicate(step.predicate)
@@ -145,7 +164,7 @@ def _exit_literal(steps: list[ScheduledStep]) -> Literal | None:
 
 
 def _join_steps(
-    steps: list[ScheduledStep], position: dict[int, int], exit_literal: Literal | None
+    steps: list[ScheduledStep], position: dict[int, int], exit_literals: tuple[Literal, ...]
 ) -> list[ReportOperation]:
     """One operation of the steps that it takes; what only happens after the exit is left out."""
     later: dict[tuple[str, int], list[ScheduledStep]] = defaultdict(list)
@@ -159,7 +178,7 @@ def _join_steps(
         if _is_jump(step):
             continue
         predicate = parse_predicate(step.predicate)
-        if exit_literal and predicate and all(exit_literal in term for term in predicate):
+        if predicate and all(any(literal in term for literal in exit_literals) for term in predicate):
             continue
         last = step
         for left in range(step.steps - 1, 0, -1):

@@ -55,7 +55,8 @@ class _Wiring:
         carried = self._registers() + self._phis()
         self._memories()
         self._calls()
-        report, loop_exit = self.report, self.body.exit_literal
+        report = self.report
+        exits = [self.definitions[name] for name, _, _ in self.body.exit_literals if name in self.definitions]
         return LoopGraph(
             report.module, row.name if row else report.module,
             DesignContext(report.clock_period_ns, report.part, report.tool_version, report.clock_uncertainty_ns),
@@ -63,7 +64,8 @@ class _Wiring:
             target_ii=(row.target_ii if row else None) or self.body.asked_ii,
             ii_is_explicit=self.body.asked_ii is not None,
             trip_count=row.trip_count if row else None,
-            exit_test=self.definitions.get(loop_exit[0]) if loop_exit else None,
+            exit_test=exits[0] if exits else None,
+            further_exits=tuple(exits[1:]),
             function_pipeline=not report.loops,
             shares_first_state=self.body.merged_prologue,
             tests_first=self._tests_first(),
@@ -71,7 +73,7 @@ class _Wiring:
 
     def _tests_first(self) -> bool:
         """Whether accesses in the exit test's own state are under it; they are not if it comes last."""
-        literal = self.body.exit_literal
+        literal = next(iter(self.body.exit_literals), None)
         if literal is None or literal[0] not in self.definitions:
             return True
         cycle = self.reported[self.definitions[literal[0]]].cycle

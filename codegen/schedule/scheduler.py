@@ -96,9 +96,9 @@ def _settle(
     changed: dict[int, int] | None = None
     while True:
         chainer.solve(interval, placement, horizon, changed)
-        exit_test = constraints.exit_test
-        if exit_test is not None and placement.last[exit_test] >= interval + constraints.first_cycle:
-            return limit_of(graph, timings, placement, exit_test, interval, Limit.EXIT_TEST)
+        for exit_test in constraints.exit_tests:
+            if placement.last[exit_test] >= interval + constraints.first_cycle:
+                return limit_of(graph, timings, placement, exit_test, interval, Limit.EXIT_TEST)
         changed = conflicts(graph, constraints.ports, placement, interval, rules.exclusive_accesses_share_port)
         if not changed:
             return placement
