@@ -133,8 +133,17 @@ class _Wiring:
                     continue
                 if sink not in self.headers:
                     self._add(source, sink, DependenceKind.DATA)
+                    if op.opcode == "phi":
+                        self._choice(source, sink)
         for (name, _), index in self.comparisons.items():
             self._add(self.definitions[name], index, DependenceKind.DATA)
+
+    def _choice(self, source: int, phi: int) -> None:
+        """A phi waits for what decides between the paths that meet in it: where one of its values is computed."""
+        own = {name for term in self.operations[phi].predicate for name, _ in term}
+        deciding = {name for term in self.operations[source].predicate for name, _ in term}
+        for name in sorted(deciding - own - {source, phi}):
+            self._add(name, phi, DependenceKind.DATA)
 
     def _predicates(self) -> None:
         for sink, operation in enumerate(self.operations):
