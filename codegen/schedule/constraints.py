@@ -7,7 +7,16 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from codegen.schedule.graph import Carried, Dependence, DependenceKind, LoopGraph, Operation, StorageKind, Timing, exclusive
+from codegen.schedule.graph import (
+    Carried,
+    Dependence,
+    DependenceKind,
+    LoopGraph,
+    Operation,
+    StorageKind,
+    Timing,
+    exclusive,
+)
 from codegen.schedule.recurrences import components
 from codegen.schedule.rules import Rules
 

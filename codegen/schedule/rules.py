@@ -20,8 +20,8 @@ class Rules:
     load_after_store: bool = True
     # A register may be read by the next iteration in the very cycle in which it is written, past its multiplexer.
     register_bypass: bool = True
-    # What is read past its register comes behind the value, unless an operator of several cycles takes it directly or an
-    # II was asked for.
+    # What is read past its register comes behind the value, unless an operator of several cycles takes it directly or
+    # an II was asked for.
     bypass_behind_value: bool = True
     # Accesses under predicates that exclude each other share a port.
     exclusive_accesses_share_port: bool = True

@@ -10,20 +10,25 @@ from aebert.hls_reports.reading import ReportError, read_report_text
 from aebert.hls_reports.schedule_rpt import parse_schedule
 from aebert.hls_reports.schedule_statement import parse_statement
 from codegen.schedule.affine import Affine, Motion, carried_distance, may_meet
-from codegen.schedule.graph import StorageKind
+from codegen.schedule.graph import DependenceKind, StorageKind
 from codegen.schedule.operator_model import fitted_model
 from codegen.schedule.report_graph import ReportedLoop, reported_loops
 from codegen.schedule.report_operations import parse_predicate
+from codegen.schedule.result import Limit
 from codegen.schedule.scheduler import schedule_loop
-from tests.support.report_samples.schedule import REPORT
+from tests.support.report_samples.schedule import REPORT, REPORT_WITH_BREAK
+
+
+def loop_of(folder: Path, text: str) -> ReportedLoop:
+    file = folder / "sum.verbose.sched.rpt"
+    file.write_text(text, encoding="utf-8")
+    (loop,) = reported_loops(parse_schedule(read_report_text(file)))
+    return loop
 
 
 @pytest.fixture
 def reported(tmp_path: Path) -> ReportedLoop:
-    file = tmp_path / "sum.verbose.sched.rpt"
-    file.write_text(REPORT, encoding="utf-8")
-    (loop,) = reported_loops(parse_schedule(read_report_text(file)))
-    return loop
+    return loop_of(tmp_path, REPORT)
 
 
 def test_a_report_says_what_vitis_did(reported: ReportedLoop) -> None:
@@ -46,6 +51,29 @@ def test_our_schedule_is_the_reports(reported: ReportedLoop) -> None:
     assert (found.initiation_interval, found.depth) == (1, 2)
     assert found.clock_ns == pytest.approx(2.3)
     assert found.cycles == reported.observed.cycles
+
+
+def test_every_way_out_of_a_loop_is_known_in_its_first_interval(tmp_path: Path) -> None:
+    graph = loop_of(tmp_path, REPORT_WITH_BREAK).graph
+    names = [operation.name for operation in graph.operations]
+    assert graph.exit_test == names.index("icmp_ln2")
+    assert graph.further_exits == (names.index("icmp_ln4"),)
+    found = schedule_loop(graph, fitted_model())
+    assert (found.initiation_interval, found.limits[-1].kind) == (2, Limit.EXIT_TEST)
+
+
+def test_older_reports_name_the_block_of_a_true_condition_first(tmp_path: Path) -> None:
+    branch = "br i1 %icmp_ln2, void %for.inc.split, void %for.end.exitStub"
+    older = "br i1 %icmp_ln2, label %for.end.exitStub, label %for.inc.split"
+    names = [operation.name for operation in loop_of(tmp_path, REPORT.replace(branch, older)).graph.operations]
+    assert names == ["i_1", "icmp_ln2", "add_ln2", "br_ln2", "store_ln2", "v", "total"]
+
+
+def test_a_phi_waits_for_what_decides_between_its_values(tmp_path: Path) -> None:
+    graph = loop_of(tmp_path, REPORT_WITH_BREAK).graph
+    names = [operation.name for operation in graph.operations]
+    sources = {names[each.source] for each in graph.incoming[names.index("chosen")] if each.kind is DependenceKind.DATA}
+    assert sources == {"less", "v", "icmp_ln4"}
 
 
 @pytest.mark.parametrize("cut", ["* Target device:", "Verbose Summary: Schedule", "== Vitis HLS Report"])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codegen.schedule.constraints import Arc, constrain
-from codegen.schedule.graph import Access, Dependence, DependenceKind, LoopGraph, Storage, StorageKind
+from codegen.schedule.graph import Access, Dependence, DependenceKind, LoopGraph, Operand, Storage, StorageKind
 from codegen.schedule.operator_model import fitted_model
 from codegen.schedule.result import Limit, LoopSchedule
 from codegen.schedule.rules import VITIS
@@ -46,6 +46,59 @@ def test_an_operator_of_four_cycles_between_register_accesses_needs_ii_4() -> No
     assert found.initiation_interval == 4
     assert found.limits[-1].kind is Limit.RECURRENCE
     assert "add" in found.limits[-1].chain[0].description + found.limits[-1].chain[1].description
+
+
+@pytest.mark.parametrize(
+    ("opcodes", "interval"), [(("select", "fadd"), 5), (("fadd",), 4), (("select", "add"), 4), (("select", "fmul"), 5)]
+)
+def test_a_value_past_its_register_has_its_delay_before_an_operator_in_logic(
+    opcodes: tuple[str, ...], interval: int
+) -> None:
+    delays = [0.4, 2.5] if len(opcodes) == 2 else [2.5]
+    graph = small.register(delays, [0, 4][-len(opcodes) :])
+    operations = list(graph.operations)
+    operations[1:-1] = [replace(op, opcode=opcode) for op, opcode in zip(operations[1:-1], opcodes, strict=True)]
+    graph = replace(graph, operations=tuple(operations))
+    assert scheduled(graph).initiation_interval == interval
+    assert scheduled(graph, bypass_behind_value=False).initiation_interval == 4
+
+
+def test_a_slice_takes_the_product_of_another_in_the_next_state() -> None:
+    graph = small.loop([small.op("mul", 0.5, 3), small.op("add", 0.5, 1, 0.5)], [small.data(0, 1)])
+    assert scheduled(graph).cycles == (0, 4)
+    assert scheduled(graph, slice_after_slice=False).cycles == (0, 3)
+    logic = small.loop([small.op("mul", 0.5, 3), small.op("add", 0.5)], [small.data(0, 1)])
+    assert scheduled(logic).cycles == (0, 3)
+
+
+@pytest.mark.parametrize(("store_ns", "initial_ns", "first"), [(0.4, 0.4, 1), (0.0, 0.0, 0), (0.4, 0.0, 1)])
+def test_a_register_of_an_argument_is_read_late_behind_its_multiplexer(
+    store_ns: float, initial_ns: float, first: int
+) -> None:
+    graph = small.register([2.0, 2.0])
+    operations = (*graph.operations[:-1], small.op("store", store_ns, access=Access("r")))
+    carried = replace(graph.carried[0], initial=Operand(8), initial_delay_ns=initial_ns)
+    found = scheduled(replace(graph, operations=operations, carried=(carried,)))
+    assert found.cycles[0] == first
+
+
+def test_a_loop_of_one_state_reads_its_argument_there() -> None:
+    graph = small.register([1.0])
+    late = replace(graph, carried=(replace(graph.carried[0], initial=Operand(8)),))
+    assert scheduled(late).depth == 1
+
+
+def test_a_load_and_a_store_of_one_address_share_a_port() -> None:
+    def accesses(address: str) -> LoopGraph:
+        storages = {"m": Storage("m", StorageKind.MEMORY, 8, depth=64, ports=1)}
+        operations = [
+            small.op("load", 1.0, 1, 1.0, access=Access("m", address="a")),
+            small.op("store", 1.0, access=Access("m", address=address)),
+        ]
+        return small.loop(operations, [], storages=storages)
+
+    assert scheduled(accesses("a")).initiation_interval == 1
+    assert scheduled(accesses("b")).initiation_interval == 2
 
 
 @pytest.mark.parametrize(("loads", "ports", "interval"), [(2, 2, 1), (3, 2, 2), (8, 2, 4), (8, 1, 8)])

@@ -97,3 +97,19 @@ REPORT = HEADING + "\n".join(
         "",
     )
 )
+
+# The same loop with a second way out: it ends where the value that was read is zero.
+REPORT_WITH_BREAK = REPORT.replace(
+    _step(2, 11, "0.00", "%br_ln3 = br void %for.inc", "br"),
+    "\n".join(
+        (
+            _step(2, 13, "0.67", "%icmp_ln4 = icmp_eq  i32 %v, i32 0", "icmp"),
+            _step(2, 14, "0.00", "%br_ln4 = br i1 %icmp_ln4, void %for.cond, void %for.break.exitStub", "br"),
+            _step(2, 15, "0.88", "%less = sub i32 %total, i32 1", "sub", "(!icmp_ln2 & !icmp_ln4)"),
+            _step(
+                2, 16, "0.00", "%chosen = phi i32 %less, void %for.cond, i32 %v, void %for.inc", "phi", "(!icmp_ln2)"
+            ),
+            _step(2, 11, "0.00", "%br_ln3 = br void %for.inc", "br", "(!icmp_ln2 & !icmp_ln4)"),
+        )
+    ),
+)
