@@ -1,11 +1,13 @@
 """Reschedule what Vitis HLS scheduled: our scheduler against its own schedule reports.
 
-    python -m benchmarks.schedule --data FOLDER [--without-rule NAME] [--limit OPERATIONS] [--json FILE] [--show]
+    python -m benchmarks.schedule --data FOLDER [--operators FOLDER] [--without-rule NAME] [--limit OPERATIONS]
+        [--json FILE] [--show]
 
 FOLDER is searched for ``*.verbose.sched.rpt`` files, unpacked or in ``.tar.xz`` archives. From each pipelined loop the
 data-flow graph is rebuilt (codegen.schedule.report_graph), scheduled once with the delays that the report prints and
 once with the fitted operator table, and compared with what Vitis did. Equal loops count once. A report that cannot be
-read, and a loop that cannot be scheduled, is named and counted.
+read, and a loop that cannot be scheduled, is named and counted. With ``--operators`` (a folder with operators.tsv) the
+table for each loop is fitted without the rows of its repository: the folder of its report that is called OWNER__NAME.
 """
 
 from __future__ import annotations
@@ -17,16 +19,21 @@ import tarfile
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 
 from aebert.hls_reports.reading import ReportError, read_report_text
 from aebert.hls_reports.schedule_model import ScheduleReport
 from aebert.hls_reports.schedule_rpt import parse_schedule
+from benchmarks.fit_multiplications import fit as fit_multiplications
+from benchmarks.fit_multiplications import multiplications
+from benchmarks.fit_operators import fit
+from benchmarks.tables import read_rows
 from codegen.schedule.devices import device_of
 from codegen.schedule.graph import LoopGraph, StorageKind
-from codegen.schedule.operator_model import fitted_model
+from codegen.schedule.operator_model import OperatorModel, fitted_model
 from codegen.schedule.packing import packed
 from codegen.schedule.report_graph import ReportedLoop, reported_loops
 from codegen.schedule.result import LoopSchedule
@@ -117,17 +124,36 @@ def without_timing(graph: LoopGraph) -> LoopGraph:
     return replace(graph, operations=tuple(operations))
 
 
-def compare(file: str, loop: ReportedLoop, rules: Rules, failed: list[str]) -> Comparison:
-    own = _schedule(file, loop.graph, rules, failed)
-    return Comparison(file, loop, own, _schedule(file, without_timing(loop.graph), rules, failed))
+def compare(file: str, loop: ReportedLoop, model: OperatorModel, rules: Rules, failed: list[str]) -> Comparison:
+    own = _schedule(file, loop.graph, model, rules, failed)
+    return Comparison(file, loop, own, _schedule(file, without_timing(loop.graph), model, rules, failed))
 
 
-def _schedule(file: str, graph: LoopGraph, rules: Rules, failed: list[str]) -> LoopSchedule | None:
+def _schedule(
+    file: str, graph: LoopGraph, model: OperatorModel, rules: Rules, failed: list[str]
+) -> LoopSchedule | None:
     try:
-        return schedule_loop(graph, fitted_model(), rules)
+        return schedule_loop(graph, model, rules)
     except (ValueError, LookupError, RecursionError) as error:
         failed.append(f"{file}: {graph.label}: {error}")
         return None
+
+
+def models_without(operators: Path | None) -> Callable[[str], OperatorModel]:
+    """The table for the loops of a report: fitted without its repository, or (None) the one that is kept."""
+    if operators is None:
+        return lambda _: fitted_model()
+    rows = read_rows(operators / "operators.tsv")
+
+    @cache
+    def fitted(repository: str) -> OperatorModel:
+        kept = [row for row in rows if row["repo"] != repository]
+        return OperatorModel(fit(kept), fit_multiplications(multiplications(kept)))
+
+    def of(file: str) -> OperatorModel:
+        return fitted(next((part.replace("__", "/", 1) for part in Path(file).parts if "__" in part), ""))
+
+    return of
 
 
 def score(rows: list[Comparison], *, table: bool = False) -> dict[str, float | int | None]:
@@ -209,6 +235,7 @@ def grouped(rows: list[Comparison]) -> dict[str, dict[str, list[Comparison]]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of reports, or .tar.xz of them")
+    parser.add_argument("--operators", type=Path, help="folder of operators.tsv: fit the table without each repository")
     parser.add_argument("--without-rule", choices=[field.name for field in fields(Rules)], help="switch a rule off")
     parser.add_argument("--limit", type=int, default=700, help="leave out loops of more operations")
     parser.add_argument("--json", type=Path, help="write the figures here")
@@ -223,7 +250,8 @@ def main() -> None:
         loops = distinct_loops(reports, refused)
     failed: list[str] = []
     small = [(file, loop) for file, loop in loops if len(loop.graph.operations) <= arguments.limit]
-    rows = [compare(file, loop, rules, failed) for file, loop in small]
+    model_of = models_without(arguments.operators)
+    rows = [compare(file, loop, model_of(file), rules, failed) for file, loop in small]
     print(f"{len(reports)} reports read, {len(refused)} refused")
     print(f"{len(loops)} distinct loops, {len(loops) - len(small)} too large, {len(failed)} not scheduled")
     for line in refused + failed:
