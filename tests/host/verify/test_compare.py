@@ -123,3 +123,4 @@ def test_the_first_wrong_pass_is_named_and_its_wrong_values_counted(right_answer
         f"({mismatch.wrong_values} values of this pass differ)"
     )
     assert ", head" not in str(Mismatch(0, "query", -1, 1, 2, 3, 4, 5))
+    assert ", head 0, token 1" in str(Mismatch(0, "scores", 0, 1, 2, 3, 4, 5))
