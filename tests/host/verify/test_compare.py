@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -68,7 +70,9 @@ def _compare(answer: Bytes) -> SequenceComparison:
 
 
 def test_the_references_own_answer_holds_and_everything_in_it_is_counted(right_answer: Bytes) -> None:
+    began = time.perf_counter()
     found = _compare(right_answer)
+    assert 0 < found.seconds <= time.perf_counter() - began
     heads, hidden, ffn = QUANTISED.shape.heads, QUANTISED.shape.hidden, QUANTISED.shape.ffn
     per_layer = LENGTH * (6 * hidden + ffn) + heads * LENGTH * LENGTH
     assert found.mismatch is None
