@@ -35,7 +35,7 @@ from codegen.schedule.devices import device_of
 from codegen.schedule.graph import LoopGraph, StorageKind
 from codegen.schedule.operator_model import OperatorModel, fitted_model
 from codegen.schedule.packing import packed
-from codegen.schedule.report_graph import ReportedLoop, reported_loops
+from codegen.schedule.report_graph import ObservedLoop, reported_loops
 from codegen.schedule.result import LoopSchedule
 from codegen.schedule.rules import VITIS, Rules
 from codegen.schedule.scheduler import schedule_loop
@@ -49,7 +49,7 @@ class Comparison:
     """A loop as Vitis scheduled it, and as we do: with the report's delays and with the fitted table."""
 
     file: str
-    loop: ReportedLoop
+    loop: ObservedLoop
     own: LoopSchedule | None
     table: LoopSchedule | None
 
@@ -97,10 +97,10 @@ def callee_intervals(reports: dict[Path, ScheduleReport]) -> dict[Path, dict[str
     return found
 
 
-def distinct_loops(reports: dict[Path, ScheduleReport], refused: list[str]) -> list[tuple[str, ReportedLoop]]:
+def distinct_loops(reports: dict[Path, ScheduleReport], refused: list[str]) -> list[tuple[str, ObservedLoop]]:
     """Loops that differ in operations, delays, clock or schedule."""
     intervals = callee_intervals(reports)
-    seen: dict[object, tuple[str, ReportedLoop]] = {}
+    seen: dict[object, tuple[str, ObservedLoop]] = {}
     for file, report in reports.items():
         try:
             loops = reported_loops(report, intervals[file.parent])
@@ -124,7 +124,7 @@ def without_timing(graph: LoopGraph) -> LoopGraph:
     return replace(graph, operations=tuple(operations))
 
 
-def compare(file: str, loop: ReportedLoop, model: OperatorModel, rules: Rules, failed: list[str]) -> Comparison:
+def compare(file: str, loop: ObservedLoop, model: OperatorModel, rules: Rules, failed: list[str]) -> Comparison:
     own = _schedule(file, loop.graph, model, rules, failed)
     return Comparison(file, loop, own, _schedule(file, without_timing(loop.graph), model, rules, failed))
 

@@ -12,7 +12,7 @@ from codegen.rtl.scope import File, Scope
 from codegen.schedule.frontend.addresses import Location
 from codegen.schedule.frontend.arrays import Array, ArrayKind, RegisterLayout, accessed
 from codegen.schedule.frontend.ir import Instruction, Operand
-from codegen.schedule.frontend.memories import Row, row_of
+from codegen.schedule.frontend.memories import MemoryRow, row_of
 
 _Key = tuple[File, int]
 
@@ -37,8 +37,8 @@ class ArrayPieces:
     value: Callable[[Operand, int], Ref]
     state: dict[_Key, Ref] = field(default_factory=dict)
     written: dict[_Key, Ref] = field(default_factory=dict)
-    rows: dict[Row, RtlNode] = field(default_factory=dict)
-    waiting: dict[Row, _Waiting] = field(default_factory=dict)
+    rows: dict[MemoryRow, RtlNode] = field(default_factory=dict)
+    waiting: dict[MemoryRow, _Waiting] = field(default_factory=dict)
 
     def site(
         self,
@@ -98,7 +98,7 @@ class ArrayPieces:
         )
 
     def _read_row(
-        self, array: Array, row: Row, location: Location, instruction: Instruction, stage: int, latency: int
+        self, array: Array, row: MemoryRow, location: Location, instruction: Instruction, stage: int, latency: int
     ) -> RtlNode:
         memory = self.scope.memory(array)
         address, bank = self._address(array, location, instruction)

@@ -11,7 +11,7 @@ from codegen.rtl.names import Names
 from codegen.rtl.nodes import Outside, Ref
 from codegen.schedule.frontend.addresses import Location, location_of
 from codegen.schedule.frontend.arrays import Array
-from codegen.schedule.frontend.ir import Function, Instruction, Operand, SourceLine
+from codegen.schedule.frontend.ir import Instruction, IrFunction, Operand, SourceLine
 from codegen.schedule.frontend.kernel import SourceProcess
 
 File = tuple[str, int, int]
@@ -56,7 +56,7 @@ class Scope:
 
     def __post_init__(self) -> None:
         self.process = self.source.process
-        self.function: Function = self.process.function
+        self.function: IrFunction = self.process.function
         self.bits: Mapping[str, int] = {
             **dict(self.function.parameters),
             **{each.result: _result_bits(each) for each in self.function.instructions if each.result},
@@ -125,7 +125,7 @@ class Scope:
         return "" if at is None or at.line == 0 else str(at)
 
 
-def _shifts(function: Function) -> Mapping[str, tuple[int, ...]]:
+def _shifts(function: IrFunction) -> Mapping[str, tuple[int, ...]]:
     """For each term of each address's location: by how much its register is a multiple that the stride has in it."""
     from codegen.schedule.frontend.addresses import index_multiples
 

@@ -8,7 +8,7 @@ from codegen.rtl.piece_reader import Place
 from codegen.schedule.frontend.loop_graph import ReadLoop
 from codegen.schedule.lanes import merge_lanes
 from codegen.schedule.result import LoopSchedule
-from codegen.schedule.scheduler import OperatorModel, schedule_loop
+from codegen.schedule.scheduler import TimingModel, schedule_loop
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class LoopTiming:
         return Place(self.stages[operation], self.latencies[operation])
 
 
-def loop_timing(read: ReadLoop, model: OperatorModel) -> LoopTiming:
+def loop_timing(read: ReadLoop, model: TimingModel) -> LoopTiming:
     merged = merge_lanes(read.graph)
     schedule = schedule_loop(merged.graph, model)
     latencies = [

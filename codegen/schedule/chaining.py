@@ -15,7 +15,7 @@ _MOST_VISITS = 400
 
 
 @dataclass
-class Placement:
+class OperationTimes:
     """Where operations start (``cycle``, ``offset``) and end (``last``, ``finish``); ``cause``: what decided it."""
 
     cycle: list[int]
@@ -28,7 +28,7 @@ class Placement:
 class Infeasible(Exception):
     """No schedule at this II; ``operation`` is on a cycle that does not fit, or past its latest cycle."""
 
-    def __init__(self, operation: int, placement: Placement) -> None:
+    def __init__(self, operation: int, placement: OperationTimes) -> None:
         super().__init__(operation)
         self.operation = operation
         self.placement = placement
@@ -60,11 +60,13 @@ class Chainer:
         self.stretched: set[int] = set()
         self.lower = [earliest[0] for earliest in constraints.earliest]
 
-    def start(self) -> Placement:
+    def start(self) -> OperationTimes:
         size = len(self.timings)
-        return Placement([0] * size, [0.0] * size, [0] * size, [0.0] * size, [None] * size)
+        return OperationTimes([0] * size, [0.0] * size, [0] * size, [0.0] * size, [None] * size)
 
-    def solve(self, interval: int, placement: Placement, horizon: int, changed: Iterable[int] | None = None) -> None:
+    def solve(
+        self, interval: int, placement: OperationTimes, horizon: int, changed: Iterable[int] | None = None
+    ) -> None:
         """Raise ``placement`` until all constraints hold; only ``changed`` operations may violate theirs (None: any).
 
         Raises Infeasible if something passes cycle ``horizon``, or rises without end.
@@ -88,7 +90,7 @@ class Chainer:
                     waiting.add(following)
                     heapq.heappush(heap, following)
 
-    def _place(self, index: int, interval: int, placement: Placement) -> bool:
+    def _place(self, index: int, interval: int, placement: OperationTimes) -> bool:
         cycle, offset = placement.cycle[index], placement.offset[index]
         enable = 0.0
         cause: Constraint | None = placement.cause[index]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from codegen.schedule.chaining import Placement
+from codegen.schedule.chaining import OperationTimes
 from codegen.schedule.constraints import PortGroup
 from codegen.schedule.graph import LoopGraph, Operation, exclusive
 
@@ -21,7 +21,7 @@ def least_interval(graph: LoopGraph, group: PortGroup, share: bool) -> int:
 
 
 def conflicts(
-    graph: LoopGraph, groups: Sequence[PortGroup], placement: Placement, interval: int, share: bool
+    graph: LoopGraph, groups: Sequence[PortGroup], placement: OperationTimes, interval: int, share: bool
 ) -> dict[int, int]:
     """Accesses without a port in their cycle, with the next cycle in which one is free; {}: all have one."""
     delayed: dict[int, int] = {}
@@ -31,7 +31,7 @@ def conflicts(
 
 
 def _group_conflicts(
-    graph: LoopGraph, group: PortGroup, placement: Placement, interval: int, share: bool
+    graph: LoopGraph, group: PortGroup, placement: OperationTimes, interval: int, share: bool
 ) -> dict[int, int]:
     slots: dict[int, list[list[int]]] = defaultdict(list)
     delayed = {}
@@ -49,7 +49,7 @@ def _group_conflicts(
 
 
 def _take(
-    graph: LoopGraph, users: list[list[int]], access: int, ports: int, placement: Placement, wait: int, share: bool
+    graph: LoopGraph, users: list[list[int]], access: int, ports: int, placement: OperationTimes, wait: int, share: bool
 ) -> bool:
     """Give ``access`` a port of the slot: one whose users it excludes, else a free one."""
     operation = graph.operations[access]

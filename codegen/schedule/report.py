@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codegen.schedule.chaining import Placement
+from codegen.schedule.chaining import OperationTimes
 from codegen.schedule.constraints import Arc
 from codegen.schedule.graph import DependenceKind, LoopGraph, Operation, StorageKind, Timing
 from codegen.schedule.result import AccessStage, ChainedOperation, IntervalLimit, Limit, LoopSchedule
@@ -16,7 +16,7 @@ CLOCK_SPREAD = 0.10
 def summarise(
     graph: LoopGraph,
     timings: Sequence[Timing],
-    placement: Placement,
+    placement: OperationTimes,
     interval: int,
     limits: tuple[IntervalLimit, ...],
 ) -> LoopSchedule:
@@ -31,7 +31,7 @@ def summarise(
     )  # fmt: skip
 
 
-def _longest_chain(timings: Sequence[Timing], placement: Placement) -> tuple[float, int]:
+def _longest_chain(timings: Sequence[Timing], placement: OperationTimes) -> tuple[float, int]:
     """The longest chain of a state in ns, and the operation that it ends in."""
     longest, at = 0.0, -1
     for index, timing in enumerate(timings):
@@ -49,7 +49,7 @@ def describe(operation: Operation) -> str:
 
 
 def _chain(
-    graph: LoopGraph, timings: Sequence[Timing], placement: Placement, index: int
+    graph: LoopGraph, timings: Sequence[Timing], placement: OperationTimes, index: int
 ) -> tuple[ChainedOperation, ...]:
     """The operations that are chained in front of ``index``, in its cycle."""
     chain: list[ChainedOperation] = []
@@ -66,7 +66,7 @@ def _chain(
 
 
 def limit_of(
-    graph: LoopGraph, timings: Sequence[Timing], placement: Placement, index: int, interval: int, kind: Limit
+    graph: LoopGraph, timings: Sequence[Timing], placement: OperationTimes, index: int, interval: int, kind: Limit
 ) -> IntervalLimit:
     """The cycle of constraints that does not fit II, or the chain in front of the exit test, in words."""
     path: list[int] = []
@@ -99,7 +99,7 @@ def limit_of(
     return IntervalLimit(interval, kind, words.get(kind, kind.value), chain, least)
 
 
-def _accesses(graph: LoopGraph, placement: Placement) -> list[AccessStage]:
+def _accesses(graph: LoopGraph, placement: OperationTimes) -> list[AccessStage]:
     return [
         AccessStage(
             index,
@@ -114,7 +114,7 @@ def _accesses(graph: LoopGraph, placement: Placement) -> list[AccessStage]:
     ]
 
 
-def _stage_bits(graph: LoopGraph, placement: Placement, interval: int, depth: int) -> list[int]:
+def _stage_bits(graph: LoopGraph, placement: OperationTimes, interval: int, depth: int) -> list[int]:
     """Bits of results that are used after the stage in which they are there: the pipeline registers."""
     crossing = [0] * max(depth - 1, 0)
     for index, operation in enumerate(graph.operations):

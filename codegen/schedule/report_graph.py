@@ -31,12 +31,12 @@ class ObservedSchedule:
 
 
 @dataclass(frozen=True)
-class ReportedLoop:
+class ObservedLoop:
     graph: LoopGraph
     observed: ObservedSchedule
 
 
-def reported_loops(report: ScheduleReport, callee_intervals: Mapping[str, int] | None = None) -> list[ReportedLoop]:
+def reported_loops(report: ScheduleReport, callee_intervals: Mapping[str, int] | None = None) -> list[ObservedLoop]:
     """The pipelined loops of a report; ``callee_intervals``: II of the pipelined functions it may call, by name."""
     pipelined = [loop for loop in report.loops if loop.pipelined]
     loops = []
@@ -48,14 +48,14 @@ def reported_loops(report: ScheduleReport, callee_intervals: Mapping[str, int] |
 
 def _reported_loop(
     report: ScheduleReport, pipeline: ReportPipeline, row: ReportLoop | None, intervals: Mapping[str, int]
-) -> ReportedLoop:
+) -> ObservedLoop:
     body = collect(report, pipeline, is_loop=row is not None or bool(report.loops))
     graph = wire(report, body, row, intervals)
     clock = max(report.state_delays_ns[state] for state in pipeline.states)
     target = _target(body.asked_ii, row)
     cycles = tuple(operation.cycle for operation in body.operations)
     observed = ObservedSchedule(pipeline.initiation_interval, target, pipeline.depth, clock, cycles)
-    return ReportedLoop(graph, observed)
+    return ObservedLoop(graph, observed)
 
 
 def _target(asked: int | None, row: ReportLoop | None) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from codegen.schedule.chaining import Chainer, Infeasible, Placement
+from codegen.schedule.chaining import Chainer, Infeasible, OperationTimes
 from codegen.schedule.constraints import LoopConstraints, constrain
 from codegen.schedule.graph import LoopGraph, Operation, Timing
 from codegen.schedule.ports import conflicts, least_interval
@@ -24,13 +24,13 @@ from codegen.schedule.rules import VITIS, Rules
 _MOST_II = 4096
 
 
-class OperatorModel(Protocol):
+class TimingModel(Protocol):
     """Delay and latency of an operation in the context of its loop."""
 
     def timing(self, graph: LoopGraph, operation: Operation) -> Timing: ...
 
 
-def schedule_loop(graph: LoopGraph, model: OperatorModel, rules: Rules = VITIS) -> LoopSchedule:
+def schedule_loop(graph: LoopGraph, model: TimingModel, rules: Rules = VITIS) -> LoopSchedule:
     """Schedule a loop under its clock. An operation's own ``timing`` comes before the model's.
 
     Raises ValueError when no II up to 4096 fits (a dependence cycle without distance).
@@ -42,7 +42,7 @@ def schedule_loop(graph: LoopGraph, model: OperatorModel, rules: Rules = VITIS) 
     return found
 
 
-def _schedule(graph: LoopGraph, model: OperatorModel, rules: Rules) -> LoopSchedule:
+def _schedule(graph: LoopGraph, model: TimingModel, rules: Rules) -> LoopSchedule:
     timings = [operation.timing or model.timing(graph, operation) for operation in graph.operations]
     constraints = constrain(graph, timings, rules)
     target = graph.target_ii or 1
@@ -60,7 +60,7 @@ def _schedule(graph: LoopGraph, model: OperatorModel, rules: Rules) -> LoopSched
             interval = least
     while interval <= _MOST_II:
         attempt = _at_interval(graph, constraints, timings, interval, rules)
-        if isinstance(attempt, Placement):
+        if isinstance(attempt, OperationTimes):
             return summarise(graph, timings, attempt, interval, tuple(limits))
         limits.append(attempt)
         interval = max(interval + 1, attempt.least_ii)
@@ -69,7 +69,7 @@ def _schedule(graph: LoopGraph, model: OperatorModel, rules: Rules) -> LoopSched
 
 def _at_interval(
     graph: LoopGraph, constraints: LoopConstraints, timings: Sequence[Timing], interval: int, rules: Rules
-) -> Placement | IntervalLimit:
+) -> OperationTimes | IntervalLimit:
     """A schedule at this II, or what stands against it."""
     chainer = Chainer(constraints, timings, graph.context.budget_ns)
     horizon = _horizon(timings, graph, interval)
@@ -87,11 +87,11 @@ def _settle(
     constraints: LoopConstraints,
     timings: Sequence[Timing],
     chainer: Chainer,
-    placement: Placement,
+    placement: OperationTimes,
     interval: int,
     horizon: int,
     rules: Rules,
-) -> Placement | IntervalLimit:
+) -> OperationTimes | IntervalLimit:
     """Raise the placement until dependences and ports hold. Raises Infeasible."""
     changed: dict[int, int] | None = None
     while True:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aebert.support.errors import AebertError
-from codegen.schedule.frontend.ir import Address, Function, Instruction, Operand
+from codegen.schedule.frontend.ir import Address, Instruction, IrFunction, Operand
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Location:
         return Location(self.base, self.offset + offset, self.terms + terms)
 
 
-def locate(function: Function) -> Mapping[str, Location]:
+def locate(function: IrFunction) -> Mapping[str, Location]:
     """The location that each address register of ``function`` stands for."""
     definitions = {
         instruction.result: instruction
@@ -36,7 +36,7 @@ def locate(function: Function) -> Mapping[str, Location]:
     return known
 
 
-def index_multiples(function: Function) -> Mapping[str, tuple[str, int]]:
+def index_multiples(function: IrFunction) -> Mapping[str, tuple[str, int]]:
     """Registers that are another one times a constant, or a multiple of a power of two: LLVM multiplies an index
     before it adds it, and takes a field out of a word with its address already in place.
     """

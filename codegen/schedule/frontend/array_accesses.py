@@ -9,7 +9,7 @@ from codegen.schedule.frontend.addresses import Location
 from codegen.schedule.frontend.arrays import Array, ArrayKind, RegisterLayout, accessed
 from codegen.schedule.frontend.builder import TRUE, Input, Value
 from codegen.schedule.frontend.ir import Instruction
-from codegen.schedule.frontend.memories import Memories, Row, row_of
+from codegen.schedule.frontend.memories import Memories, MemoryRow, row_of
 from codegen.schedule.frontend.predicates import Predicates
 from codegen.schedule.frontend.register_files import RegisterFiles
 from codegen.schedule.frontend.values import Values
@@ -26,10 +26,10 @@ class ArrayAccesses:
     predicates: Predicates
     memories: Memories
     registers: RegisterFiles
-    waiting: dict[Row, tuple[tuple[Input, ...], Location, str]] = field(default_factory=dict)
+    waiting: dict[MemoryRow, tuple[tuple[Input, ...], Location, str]] = field(default_factory=dict)
     position: tuple[str, int] = ("", 0)
     placed: dict[tuple[str, int], int] = field(default_factory=dict)
-    _parts_of: dict[Row, list[tuple[str, int]]] = field(default_factory=dict)
+    _parts_of: dict[MemoryRow, list[tuple[str, int]]] = field(default_factory=dict)
 
     def load(self, instruction: Instruction, block: str) -> None:
         location = accessed(instruction, self.values.process.locations)

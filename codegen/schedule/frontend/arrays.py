@@ -9,7 +9,7 @@ from enum import Enum
 
 from aebert.timing.source_marks import ArrayMark, SourceMarks
 from codegen.schedule.frontend.addresses import Location, location_of
-from codegen.schedule.frontend.ir import Function, Instruction, Module, Storage
+from codegen.schedule.frontend.ir import Instruction, IrFunction, IrVariable, Module
 
 # Every way to read the end of a mangled name as a length and an identifier.
 _MANGLED_TAIL = re.compile(r"(?=(\d+)([A-Za-z_]\w*?)(?:E)?$)")
@@ -52,7 +52,7 @@ def source_name(base: str, marks: SourceMarks, first_line: int, last_line: int) 
 
 
 def array_of(
-    base: str, module: Module, function: Function, marks: SourceMarks, lines: tuple[int, int], word_bytes: int
+    base: str, module: Module, function: IrFunction, marks: SourceMarks, lines: tuple[int, int], word_bytes: int
 ) -> Array:
     """``lines``: first and last of the process in its source; ``word_bytes``: of an AXI port."""
     slot = module.slots[function.name].get(base)
@@ -115,7 +115,7 @@ class RegisterLayout:
 
 
 def register_layouts(
-    function: Function, arrays: Mapping[str, Array], module: Module, locations: Mapping[str, Location]
+    function: IrFunction, arrays: Mapping[str, Array], module: Module, locations: Mapping[str, Location]
 ) -> Mapping[str, RegisterLayout]:
     """Of every array of registers that ``function`` accesses."""
     accesses: dict[str, list[tuple[Location, int]]] = {}
@@ -137,7 +137,7 @@ def accessed(instruction: Instruction, locations: Mapping[str, Location]) -> Loc
     return location_of(instruction.operands[0 if instruction.opcode == "load" else 1], locations)
 
 
-def _layout(array: Array, storage: Storage, accesses: Iterable[tuple[Location, int]]) -> RegisterLayout:
+def _layout(array: Array, storage: IrVariable, accesses: Iterable[tuple[Location, int]]) -> RegisterLayout:
     accesses = list(accesses)
     strides = {stride for location, _ in accesses for _, stride in location.terms}
     if not strides:

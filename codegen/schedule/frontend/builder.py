@@ -57,7 +57,7 @@ def inverse(value: Value) -> Value:
 
 
 @dataclass
-class GraphBuilder:
+class LoopGraphBuilder:
     """Operations in program order."""
 
     operations: list[Operation] = field(default_factory=list)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from codegen.schedule.frontend.ir import Block, Function, Instruction, Operand
+from codegen.schedule.frontend.ir import BasicBlock, Instruction, IrFunction, Operand
 
 
-def without_chosen_addresses(function: Function) -> Function:
+def without_chosen_addresses(function: IrFunction) -> IrFunction:
     """``function`` in which every access names one address.
 
     A load through a phi becomes a phi of loads, each at the end of the block that it comes from. A load through a
@@ -21,7 +21,7 @@ def without_chosen_addresses(function: Function) -> Function:
         function = changed
 
 
-def _without_select(function: Function) -> Function | None:
+def _without_select(function: IrFunction) -> IrFunction | None:
     """One use of a select as an address less."""
     selects = {each.result: each for each in function.instructions if each.opcode == "select"}
     for label, block in function.blocks.items():
@@ -30,7 +30,7 @@ def _without_select(function: Function) -> Function | None:
             if isinstance(address, str) and address in selects:
                 parts = tuple(_both(use, selects[address]))
                 instructions = (*block.instructions[:number], *parts, *block.instructions[number + 1 :])
-                changed = replace(function, blocks={**function.blocks, label: Block(label, instructions)})
+                changed = replace(function, blocks={**function.blocks, label: BasicBlock(label, instructions)})
                 return _without_unused(changed, address)
     return None
 
@@ -58,7 +58,7 @@ def _both(use: Instruction, select: Instruction) -> Iterator[Instruction]:
         yield replace(use, operands=(f"{name}.new", address))
 
 
-def _without_phi(function: Function) -> Function | None:
+def _without_phi(function: IrFunction) -> IrFunction | None:
     """One load through a phi less."""
     phis = {each.result: each for each in function.instructions if each.opcode == "phi"}
     for label, block in function.blocks.items():
@@ -69,7 +69,7 @@ def _without_phi(function: Function) -> Function | None:
     return None
 
 
-def _parted(function: Function, label: str, load: Instruction, phi: Instruction) -> Function:
+def _parted(function: IrFunction, label: str, load: Instruction, phi: Instruction) -> IrFunction:
     blocks = dict(function.blocks)
     found: list[Operand] = []
     for number, (address, origin) in enumerate(zip(phi.operands, phi.labels, strict=True)):
@@ -77,21 +77,21 @@ def _parted(function: Function, label: str, load: Instruction, phi: Instruction)
         found.append(name)
         before = blocks[origin].instructions
         each = replace(load, result=name, operands=(address, *load.operands[1:]))
-        blocks[origin] = Block(origin, (*before[:-1], each, before[-1]))
+        blocks[origin] = BasicBlock(origin, (*before[:-1], each, before[-1]))
     kept = tuple(each for each in blocks[label].instructions if each is not load)
-    blocks[label] = Block(label, kept)
+    blocks[label] = BasicBlock(label, kept)
     joined = Instruction("phi", load.result, load.bits, tuple(found), load.bits, load.debug, labels=phi.labels)
     home = next(name for name, block in blocks.items() if phi in block.instructions)
-    blocks[home] = Block(home, (joined, *blocks[home].instructions))
+    blocks[home] = BasicBlock(home, (joined, *blocks[home].instructions))
     return _without_unused(replace(function, blocks=blocks), phi.result)
 
 
-def _without_unused(function: Function, register: str) -> Function:
+def _without_unused(function: IrFunction, register: str) -> IrFunction:
     """``function`` without the definition of ``register`` where nothing uses it any more."""
     if any(register in each.operands for each in function.instructions):
         return function
     blocks = {
-        label: Block(label, tuple(each for each in block.instructions if each.result != register))
+        label: BasicBlock(label, tuple(each for each in block.instructions if each.result != register))
         for label, block in function.blocks.items()
     }
     return replace(function, blocks=blocks)

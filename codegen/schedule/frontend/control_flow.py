@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from codegen.schedule.frontend.ir import Function
+from codegen.schedule.frontend.ir import IrFunction
 
 Edge = tuple[str, str]
 
@@ -70,7 +70,7 @@ class Loop:
     latches: frozenset[str]
 
 
-def natural_loops(function: Function) -> tuple[Loop, ...]:
+def natural_loops(function: IrFunction) -> tuple[Loop, ...]:
     """Loops of ``function``, inner ones first. Latches of one header make one loop."""
     blocks = function.blocks
     reached = set(postorder(function.entry, lambda block: blocks[block].successors))
@@ -113,7 +113,7 @@ class Iteration:
     ``edges`` are those that lead on within the iteration; ``exits`` leave the loop.
     """
 
-    function: Function
+    function: IrFunction
     loop: Loop
     inner: tuple[Loop, ...]
 

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from aebert.support.errors import AebertError
-from codegen.schedule.frontend.ir import Block, Function, Instruction, Operand
+from codegen.schedule.frontend.ir import BasicBlock, Instruction, IrFunction, Operand
 
 _CHUNK_BYTES = 8
 
 
-def without_copies(function: Function) -> Function:
+def without_copies(function: IrFunction) -> IrFunction:
     """``function`` with every memcpy and memset taken apart. Raises AebertError where a length is not known."""
     blocks = {
-        label: Block(label, tuple(part for each in block.instructions for part in _parts(each, f"{label}.{number}")))
+        label: BasicBlock(
+            label, tuple(part for each in block.instructions for part in _parts(each, f"{label}.{number}"))
+        )
         for number, (label, block) in enumerate(function.blocks.items())
     }
     return replace(function, blocks=blocks)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from codegen.schedule.frontend.ir import Function, Instruction
+from codegen.schedule.frontend.ir import Instruction, IrFunction
 
 # Result bit n depends on no operand bit above n.
 _LOW_BITS_ONLY = frozenset(("add", "sub", "mul", "or", "xor", "freeze", "phi"))
 
 
-def demanded_bits(function: Function) -> Mapping[str, int]:
+def demanded_bits(function: IrFunction) -> Mapping[str, int]:
     """Low bits of each register that matter; a register that nothing uses is absent."""
     demanded: dict[str, int] = {}
     defined = {each.result: each for block in function.blocks.values() for each in block.instructions if each.result}

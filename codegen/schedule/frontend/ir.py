@@ -44,7 +44,7 @@ class Instruction:
 
 
 @dataclass(frozen=True)
-class Block:
+class BasicBlock:
     """A basic block: its phis first, a branch last."""
 
     label: str
@@ -60,12 +60,12 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Function:
+class IrFunction:
     """``parameters`` in order: name and bits. The first block is the entry."""
 
     name: str
     parameters: tuple[tuple[str, int], ...]
-    blocks: Mapping[str, Block]
+    blocks: Mapping[str, BasicBlock]
 
     @property
     def instructions(self) -> tuple[Instruction, ...]:
@@ -77,7 +77,7 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Storage:
+class IrVariable:
     """A global variable or a stack slot: its size, and the type it was declared with.
 
     ``bounds``: the least and greatest number in a constant table.
@@ -107,7 +107,7 @@ class SourceLine:
 class Module:
     """``storages`` by name, stack slots as "function/%slot"; ``lines`` by debug number."""
 
-    functions: tuple[Function, ...]
-    globals: Mapping[str, Storage]
-    slots: Mapping[str, Mapping[str, Storage]] = field(default_factory=dict)
+    functions: tuple[IrFunction, ...]
+    globals: Mapping[str, IrVariable]
+    slots: Mapping[str, Mapping[str, IrVariable]] = field(default_factory=dict)
     lines: Mapping[int, SourceLine] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aebert.support.errors import AebertError
 from codegen.schedule.frontend.debug_lines import parse_lines
-from codegen.schedule.frontend.ir import Address, Block, Function, Instruction, Module, Operand, Storage
+from codegen.schedule.frontend.ir import Address, BasicBlock, Instruction, IrFunction, IrVariable, Module, Operand
 from codegen.schedule.frontend.ir_types import Type, TypeParser
 
 _NAME = r'(?:"[^"]*"|[-\w.$]+)'
@@ -63,7 +63,7 @@ class _ModuleParser:
 
     def parse(self) -> Module:
         functions, storages = [], {}
-        slots: dict[str, dict[str, Storage]] = {}
+        slots: dict[str, dict[str, IrVariable]] = {}
         at = 0
         while at < len(self.lines):
             line = self.lines[at]
@@ -81,31 +81,31 @@ class _ModuleParser:
             at += 1
         return Module(tuple(functions), storages, slots, parse_lines(self.lines))
 
-    def _function(self, head: re.Match[str], body: list[str]) -> tuple[Function, dict[str, Storage]]:
+    def _function(self, head: re.Match[str], body: list[str]) -> tuple[IrFunction, dict[str, IrVariable]]:
         parameters = tuple(
             (found["name"], self.types.parse(found["type"]).bits)
             for text in split_commas(head["parameters"])
             if (found := _PARAMETER.match(text))
         )
         name = head["name"].strip('"')
-        blocks: dict[str, Block] = {}
-        slots: dict[str, Storage] = {}
+        blocks: dict[str, BasicBlock] = {}
+        slots: dict[str, IrVariable] = {}
         label, instructions = "entry", list[Instruction]()
         for line in _joined(body):
             if found := _LABEL.match(line):
                 if instructions:
-                    blocks[label] = Block(label, tuple(instructions))
+                    blocks[label] = BasicBlock(label, tuple(instructions))
                 label, instructions = found["label"].strip('"'), []
             elif line.strip() and not line.lstrip().startswith((";", "#dbg")):
                 read = self._instruction(line.strip())
-                if isinstance(read, Storage):
+                if isinstance(read, IrVariable):
                     slots[read.name] = read
                 else:
                     instructions.append(read)
-        blocks[label] = Block(label, tuple(instructions))
-        return Function(name, parameters, blocks), slots
+        blocks[label] = BasicBlock(label, tuple(instructions))
+        return IrFunction(name, parameters, blocks), slots
 
-    def _instruction(self, line: str) -> Instruction | Storage:
+    def _instruction(self, line: str) -> Instruction | IrVariable:
         debug = next((int(found["number"]) for found in _METADATA.finditer(line) if found["kind"] == "dbg"), None)
         text = _without_metadata(line)
         result = ""
@@ -313,10 +313,10 @@ def _bounds(content: str) -> tuple[int, int] | None:
     return (min(values), max(values)) if values else None
 
 
-def _storage(name: str, kind: Type, constant: bool, bounds: tuple[int, int] | None = None) -> Storage:
+def _storage(name: str, kind: Type, constant: bool, bounds: tuple[int, int] | None = None) -> IrVariable:
     shape = []
     element = kind
     while element.element is not None:
         shape.append(element.count)
         element = element.element
-    return Storage(name, kind.size, tuple(shape), element.size, constant, bounds)
+    return IrVariable(name, kind.size, tuple(shape), element.size, constant, bounds)

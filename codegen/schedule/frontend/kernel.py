@@ -17,7 +17,7 @@ from codegen.schedule.frontend.clang import compile_to_ir
 from codegen.schedule.frontend.control_flow import Iteration, Loop, natural_loops
 from codegen.schedule.frontend.copies import without_copies
 from codegen.schedule.frontend.demanded import demanded_bits
-from codegen.schedule.frontend.ir import Function, Instruction, Module, SourceLine
+from codegen.schedule.frontend.ir import Instruction, IrFunction, Module, SourceLine
 from codegen.schedule.frontend.ir_text import parse_module
 from codegen.schedule.frontend.loop_graph import ReadLoop, read_loop
 from codegen.schedule.frontend.passes import optimise
@@ -143,7 +143,7 @@ def _module_processes(
     return found
 
 
-def _processes(module: Module, file: str) -> Iterator[tuple[Function, tuple[int, int]]]:
+def _processes(module: Module, file: str) -> Iterator[tuple[IrFunction, tuple[int, int]]]:
     """Functions with loops, and the lines that each may take of its file: from the end of the one in front."""
     ends = []
     for function in module.functions:
@@ -168,7 +168,7 @@ def _outermost(at: SourceLine | None) -> SourceLine | None:
 
 
 def _process(
-    module: Module, function: Function, marks: SourceMarks, lines: tuple[int, int], word_bytes: int
+    module: Module, function: IrFunction, marks: SourceMarks, lines: tuple[int, int], word_bytes: int
 ) -> Process:
     locations = locate(function)
     arrays: dict[str, Array] = {}
@@ -208,7 +208,7 @@ def plain_name(mangled: str) -> str:
     return name
 
 
-def _marked_loops(function: Function, marks: SourceMarks) -> Iterator[tuple[Iteration, LoopMark]]:
+def _marked_loops(function: IrFunction, marks: SourceMarks) -> Iterator[tuple[Iteration, LoopMark]]:
     loops = natural_loops(function)
     for loop in loops:
         inner = tuple(other for other in loops if other.blocks < loop.blocks)
@@ -222,7 +222,7 @@ def _marked_loops(function: Function, marks: SourceMarks) -> Iterator[tuple[Iter
         yield Iteration(function, loop, inner), mark
 
 
-def _mark_line(function: Function, loop: Loop, inner: tuple[Loop, ...]) -> int | None:
+def _mark_line(function: IrFunction, loop: Loop, inner: tuple[Loop, ...]) -> int | None:
     """The line that the body's mark gives; a loop inside has a mark of its own."""
     inside = frozenset[str]().union(*(each.blocks for each in inner))
     for block in loop.blocks - inside:

@@ -10,7 +10,7 @@ from aebert.timing.source_marks import LoopMark
 from codegen.schedule.frontend import streams
 from codegen.schedule.frontend.array_accesses import ArrayAccesses
 from codegen.schedule.frontend.arrays import accessed
-from codegen.schedule.frontend.builder import FALSE, GraphBuilder, Input, Value
+from codegen.schedule.frontend.builder import FALSE, Input, LoopGraphBuilder, Value
 from codegen.schedule.frontend.control_flow import Iteration
 from codegen.schedule.frontend.ir import Instruction
 from codegen.schedule.frontend.memories import Memories
@@ -90,7 +90,7 @@ class _LoopReader:
     process: Process
     iteration: Iteration
     mark: LoopMark
-    builder: GraphBuilder = field(default_factory=GraphBuilder)
+    builder: LoopGraphBuilder = field(default_factory=LoopGraphBuilder)
     words: dict[str, tuple[Input, ...]] = field(default_factory=dict)
     accesses: dict[Position, int] = field(default_factory=dict)
     exit_test: int | None = None

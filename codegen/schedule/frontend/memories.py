@@ -9,7 +9,7 @@ from itertools import pairwise
 from aebert.timing.source_marks import DependencePragma
 from codegen.schedule.frontend.addresses import Location
 from codegen.schedule.frontend.arrays import Array, ArrayKind
-from codegen.schedule.frontend.builder import GraphBuilder, Input
+from codegen.schedule.frontend.builder import Input, LoopGraphBuilder
 from codegen.schedule.graph import Access, DependenceKind, Operation, Storage, StorageKind, Term, exclusive
 
 # A write to a bank that only the running kernel knows takes a port of every bank.
@@ -18,7 +18,7 @@ _KINDS = {ArrayKind.MEMORY: StorageKind.MEMORY, ArrayKind.TABLE: StorageKind.ROM
 
 
 @dataclass(frozen=True)
-class Row:
+class MemoryRow:
     """A row of an array: what one access moves. ``terms`` are registers and strides that choose it."""
 
     base: str
@@ -26,24 +26,24 @@ class Row:
     terms: tuple[tuple[str, int], ...]
 
 
-def row_of(array: Array, location: Location) -> tuple[Row, tuple[tuple[str, int], ...], int]:
+def row_of(array: Array, location: Location) -> tuple[MemoryRow, tuple[tuple[str, int], ...], int]:
     """The row that ``location`` is in; terms and bytes that choose within it."""
     row_terms = tuple(term for term in location.terms if term[1] >= array.row_bytes)
     inside = tuple(term for term in location.terms if term[1] < array.row_bytes)
     start, within = divmod(location.offset, array.row_bytes)
-    return Row(array.base, start * array.row_bytes, row_terms), inside, within
+    return MemoryRow(array.base, start * array.row_bytes, row_terms), inside, within
 
 
 @dataclass
 class Memories:
     """Of one loop."""
 
-    builder: GraphBuilder
+    builder: LoopGraphBuilder
     dependences: tuple[DependencePragma, ...]
     accesses: dict[str, list[int]] = field(default_factory=dict)
-    _loaded: dict[Row, int] = field(default_factory=dict)
+    _loaded: dict[MemoryRow, int] = field(default_factory=dict)
 
-    def loaded(self, row: Row) -> int | None:
+    def loaded(self, row: MemoryRow) -> int | None:
         """The load that has brought ``row`` already, since the last store to its array."""
         return self._loaded.get(row)
 
@@ -51,7 +51,7 @@ class Memories:
         self,
         opcode: str,
         array: Array,
-        row: Row,
+        row: MemoryRow,
         operands: Iterable[Input],
         predicate: tuple[Term, ...],
         line: str,
@@ -75,7 +75,7 @@ class Memories:
             self._loaded = {each: load for each, load in self._loaded.items() if each.base != row.base}
         return number
 
-    def _bank(self, array: Array, row: Row) -> int:
+    def _bank(self, array: Array, row: MemoryRow) -> int:
         if not array.bank_bytes:
             return 0
         if any(stride >= array.bank_bytes for _, stride in row.terms):

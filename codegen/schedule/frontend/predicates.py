@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 
-from codegen.schedule.frontend.builder import FALSE, TRUE, GraphBuilder, Value, inverse
+from codegen.schedule.frontend.builder import FALSE, TRUE, LoopGraphBuilder, Value, inverse
 from codegen.schedule.frontend.control_flow import Iteration, postorder
 from codegen.schedule.frontend.ir import Operand as Register
 from codegen.schedule.graph import Term
@@ -24,7 +24,7 @@ class Predicates:
     """Of one iteration. ``value_of`` gives the operation behind a register, ``line_of`` a block's source line."""
 
     iteration: Iteration
-    builder: GraphBuilder
+    builder: LoopGraphBuilder
     value_of: Callable[[Register], Value]
     line_of: Callable[[str], str]
     _relative: dict[str, dict[str, Value]] = field(default_factory=dict)

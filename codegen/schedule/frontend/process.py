@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from codegen.schedule.frontend.addresses import Location
 from codegen.schedule.frontend.arrays import Array, RegisterLayout
-from codegen.schedule.frontend.ir import Function, SourceLine
+from codegen.schedule.frontend.ir import IrFunction, SourceLine
 from codegen.schedule.frontend.ranges import Range
 
 
@@ -16,7 +16,7 @@ class Process:
     """A function of the kernel, and what is known about all of it."""
 
     name: str
-    function: Function
+    function: IrFunction
     arrays: Mapping[str, Array]
     layouts: Mapping[str, RegisterLayout]
     locations: Mapping[str, Location]

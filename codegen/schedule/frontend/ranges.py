@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from codegen.schedule.frontend.control_flow import postorder
-from codegen.schedule.frontend.ir import Function, Instruction, Operand
+from codegen.schedule.frontend.ir import Instruction, IrFunction, Operand
 
 # A value that still grows after so many iterations of its loop may be anything of its type.
 _ROUNDS = 3
@@ -114,7 +114,7 @@ def operand_range(operand: Operand, bits: int, known: Ranges) -> Range:
     return full(bits)
 
 
-def value_ranges(function: Function, loaded: Mapping[str, tuple[int, int]]) -> Ranges:
+def value_ranges(function: IrFunction, loaded: Mapping[str, tuple[int, int]]) -> Ranges:
     """Range of every integer register of ``function``. ``loaded``: bounds of what is loaded from constant tables."""
     known: dict[str, Range] = {name: full(bits) for name, bits in function.parameters}
     order = list(reversed(postorder(function.entry, lambda block: function.blocks[block].successors)))

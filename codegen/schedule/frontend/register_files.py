@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from codegen.schedule.frontend.arrays import Piece, RegisterLayout
-from codegen.schedule.frontend.builder import TRUE, GraphBuilder, Value
+from codegen.schedule.frontend.builder import TRUE, LoopGraphBuilder, Value
 
 _OTHERS = -1
 
@@ -18,7 +18,7 @@ _OTHERS = -1
 class RegisterFile:
     """One file. ``named``: entries with a constant index somewhere in the loop; ``written``: the loop changes it."""
 
-    builder: GraphBuilder
+    builder: LoopGraphBuilder
     name: str
     bits: int
     entries: int
@@ -73,7 +73,7 @@ class RegisterFile:
 class RegisterFiles:
     """All files of a loop, by `Piece.file`."""
 
-    builder: GraphBuilder
+    builder: LoopGraphBuilder
     layouts: dict[str, RegisterLayout]
     files: dict[tuple[str, int, int], RegisterFile] = field(default_factory=dict)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aebert.support.errors import AebertError
 from codegen.schedule.frontend.addresses import Location, location_of
-from codegen.schedule.frontend.builder import GraphBuilder, Input
+from codegen.schedule.frontend.builder import Input, LoopGraphBuilder
 from codegen.schedule.frontend.ir import Instruction, Operand
 from codegen.schedule.graph import Access, DependenceKind, Storage, StorageKind, Term, exclusive
 
@@ -29,7 +29,7 @@ def is_access(instruction: Instruction) -> bool:
 class Streams:
     """Of one loop. ``locations``: of address registers; a stream in an array is named by its number."""
 
-    builder: GraphBuilder
+    builder: LoopGraphBuilder
     locations: Mapping[str, Location]
     accesses: dict[str, list[int]] = field(default_factory=dict)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codegen.schedule.frontend.ir import Block, Function, Instruction
+from codegen.schedule.frontend.ir import BasicBlock, Instruction, IrFunction
 
 
-def without_unreachable(function: Function) -> Function:
+def without_unreachable(function: IrFunction) -> IrFunction:
     """``function`` without blocks that are never reached; the last case of such a switch becomes its default."""
     dead = {label for label, block in function.blocks.items() if block.instructions[0].opcode == "unreachable"}
     blocks = {
-        label: Block(label, (*block.instructions[:-1], _without(block.branch, dead)))
+        label: BasicBlock(label, (*block.instructions[:-1], _without(block.branch, dead)))
         for label, block in function.blocks.items()
         if label not in dead
     }

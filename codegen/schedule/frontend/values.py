@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from codegen.schedule.frontend.builder import GraphBuilder, Input, Value
+from codegen.schedule.frontend.builder import Input, LoopGraphBuilder, Value
 from codegen.schedule.frontend.ir import Instruction, Operand
 from codegen.schedule.frontend.process import Process
 from codegen.schedule.frontend.ranges import Range, exactly, operand_range
@@ -15,7 +15,7 @@ class Values:
     """Of one loop. ``known``: what each register stands for; ``line``: the source line that is being read."""
 
     process: Process
-    builder: GraphBuilder
+    builder: LoopGraphBuilder
     known: dict[str, Value] = field(default_factory=dict)
     line: str = ""
 

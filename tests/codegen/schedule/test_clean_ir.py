@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codegen.schedule.frontend.chosen_addresses import without_chosen_addresses
-from codegen.schedule.frontend.ir import Block, Function, Instruction
+from codegen.schedule.frontend.ir import BasicBlock, Instruction, IrFunction
 from codegen.schedule.frontend.unreachable import without_unreachable
 
 
@@ -11,8 +11,8 @@ def _br(*labels: str) -> Instruction:
     return Instruction("br", operands=("%c",) if len(labels) > 1 else (), labels=labels)
 
 
-def _function(**blocks: tuple[Instruction, ...]) -> Function:
-    return Function("f", (), {label: Block(label, instructions) for label, instructions in blocks.items()})
+def _function(**blocks: tuple[Instruction, ...]) -> IrFunction:
+    return IrFunction("f", (), {label: BasicBlock(label, instructions) for label, instructions in blocks.items()})
 
 
 def test_a_load_through_a_phi_is_a_phi_of_loads() -> None:
@@ -48,7 +48,7 @@ def test_a_store_through_a_select_leaves_the_other_place_as_it_is() -> None:
         assert _run(found, dict(memory), condition) == expected
 
 
-def _run(function: Function, memory: dict[str, str], condition: bool) -> dict[str, str]:
+def _run(function: IrFunction, memory: dict[str, str], condition: bool) -> dict[str, str]:
     values: dict[str, str] = {"%v": "v"}
     for each in function.blocks["only"].instructions:
         match each.opcode:

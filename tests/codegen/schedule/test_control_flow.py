@@ -8,7 +8,7 @@ from codegen.rtl.builder import Builder
 from codegen.rtl.conditions import BlockConditions
 from codegen.rtl.names import Names
 from codegen.rtl.nodes import Literal
-from codegen.schedule.frontend.builder import GraphBuilder, Value
+from codegen.schedule.frontend.builder import LoopGraphBuilder, Value
 from codegen.schedule.frontend.control_flow import Iteration, natural_loops
 from codegen.schedule.frontend.ir_text import parse_module
 from codegen.schedule.frontend.predicates import Predicates
@@ -84,7 +84,7 @@ def _chain(*, meets_again: bool) -> Iteration:
 def test_branches_by_the_thousand_are_no_matter_of_depth(meets_again: bool) -> None:
     iteration = _chain(meets_again=meets_again)
     last = f"step{BLOCKS}"
-    builder = GraphBuilder()
+    builder = LoopGraphBuilder()
     bit = Value(source=builder.add("icmp", 1, ()))
     predicates = Predicates(iteration, builder, lambda register: bit, lambda block: "")
     conditions = BlockConditions(iteration, Builder(Names()), lambda operand, bits: Literal(1, 1))

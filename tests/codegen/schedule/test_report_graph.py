@@ -12,14 +12,14 @@ from aebert.hls_reports.schedule_statement import parse_statement
 from codegen.schedule.affine import Affine, Motion, carried_distance, may_meet
 from codegen.schedule.graph import DependenceKind, StorageKind
 from codegen.schedule.operator_model import fitted_model
-from codegen.schedule.report_graph import ReportedLoop, reported_loops
+from codegen.schedule.report_graph import ObservedLoop, reported_loops
 from codegen.schedule.report_operations import parse_predicate
 from codegen.schedule.result import Limit
 from codegen.schedule.scheduler import schedule_loop
 from tests.support.report_samples.schedule import REPORT, REPORT_WITH_BREAK
 
 
-def loop_of(folder: Path, text: str) -> ReportedLoop:
+def loop_of(folder: Path, text: str) -> ObservedLoop:
     file = folder / "sum.verbose.sched.rpt"
     file.write_text(text, encoding="utf-8")
     (loop,) = reported_loops(parse_schedule(read_report_text(file)))
@@ -27,17 +27,17 @@ def loop_of(folder: Path, text: str) -> ReportedLoop:
 
 
 @pytest.fixture
-def reported(tmp_path: Path) -> ReportedLoop:
+def reported(tmp_path: Path) -> ObservedLoop:
     return loop_of(tmp_path, REPORT)
 
 
-def test_a_report_says_what_vitis_did(reported: ReportedLoop) -> None:
+def test_a_report_says_what_vitis_did(reported: ObservedLoop) -> None:
     seen = reported.observed
     assert (seen.initiation_interval, seen.target_ii, seen.depth, seen.clock_ns) == (1, 1, 2, 2.3)
     assert reported.graph.trip_count == (64, 64)
 
 
-def test_the_graph_leaves_out_what_comes_before_and_after_the_loop(reported: ReportedLoop) -> None:
+def test_the_graph_leaves_out_what_comes_before_and_after_the_loop(reported: ObservedLoop) -> None:
     names = [operation.name for operation in reported.graph.operations]
     assert names == ["i_1", "icmp_ln2", "add_ln2", "br_ln2", "store_ln2", "v", "total"]
     assert reported.graph.exit_test == names.index("icmp_ln2")
@@ -46,7 +46,7 @@ def test_the_graph_leaves_out_what_comes_before_and_after_the_loop(reported: Rep
     assert reported.graph.storages["values"].kind is StorageKind.STREAM
 
 
-def test_our_schedule_is_the_reports(reported: ReportedLoop) -> None:
+def test_our_schedule_is_the_reports(reported: ObservedLoop) -> None:
     found = schedule_loop(reported.graph, fitted_model())
     assert (found.initiation_interval, found.depth) == (1, 2)
     assert found.clock_ns == pytest.approx(2.3)
