@@ -67,12 +67,22 @@ class HostModel:
         with foreign(self.directory, "the tokenizer fails", "save it again, or give other text"):
             encoding = self.tokenizer(first, second, truncation=True, max_length=max_tokens)
         ids = list(encoding["input_ids"])
-        if ids and max(ids) >= self.vocabulary:
+        if not ids:
+            raise AebertError(
+                f"{self.directory}: the tokenizer makes no token of {quoted(first)}, not even special ones; "
+                "save it again with its post-processor, or give other text"
+            )
+        if max(ids) >= self.vocabulary:
             raise AebertError(
                 f"{self.directory}: the tokenizer makes token number {max(ids)} of {quoted(first)}, but the model has "
                 f"{self.vocabulary} word embeddings; give the model's own tokenizer"
             )
         types = list(encoding["token_type_ids"]) if "token_type_ids" in encoding and self.types > 1 else [0] * len(ids)
+        if max(types) >= max(self.types, 1):
+            raise AebertError(
+                f"{self.directory}: the tokenizer says kind {max(types)} of a token, but the model tells "
+                f"{self.types} kinds apart; give the model's own tokenizer"
+            )
         return TokenisedText(ids, types)
 
     def sentence_tokens(self, limit: int) -> int:

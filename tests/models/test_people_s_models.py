@@ -128,6 +128,30 @@ def test_weights_in_eight_bits_are_called_that_and_not_damaged(tiny_bert: Path, 
         load_encoder(model)
 
 
+@pytest.mark.parametrize(
+    ("single", "said"),
+    [
+        ([], "makes no token of"),
+        ([{"Sequence": {"id": "A", "type_id": 7}}], "says kind 7 of a token, but the model tells 2 kinds apart"),
+        ([{"Sequence": {"id": "A", "type_id": 0}}], "makes no token of ''"),
+    ],
+    ids=["nothing", "another kind", "no special tokens"],
+)
+def test_a_post_processor_of_another_model_is_one_line(
+    tiny_bert: Path, tmp_path: Path, single: list[object], said: str
+) -> None:
+    model = Path(shutil.copytree(tiny_bert, tmp_path / "model"))
+    tokenizer = json.loads((model / "tokenizer.json").read_text())
+    pair = [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]
+    template = {"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": {}}
+    (model / "tokenizer.json").write_text(json.dumps({**tokenizer, "post_processor": template}))
+    settings = json.loads((model / "tokenizer_config.json").read_text())
+    settings["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
+    (model / "tokenizer_config.json").write_text(json.dumps(settings))
+    done = aebert("prune", model, "--ratio", "0.5", "-o", tmp_path / "subnet")
+    assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+
+
 def test_a_tokenizer_with_more_words_than_embeddings_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
     directory = tmp_path / "model"
     shutil.copytree(tiny_bert, directory)
