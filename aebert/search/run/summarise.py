@@ -14,7 +14,7 @@ from aebert.pruning.zero_patterns import Float64Array
 from aebert.search.run.choice import Ranked, Refined, pareto_front
 from aebert.search.run.rounds import SearchResult
 from aebert.search.run.summary import Dense, MeasuredMs, PredictedMs, RefinedScore, RunSummary, Sensitivity, Tried
-from aebert.search.sampling.sensitivity import Surrogate
+from aebert.search.sampling.sensitivity import MOST_FITTED, Surrogate
 from aebert.search.scoring.scores import Score
 from aebert.search.space.grid import Grid, IntArray
 from aebert.search.space.search_space import PatternSpace, SearchSpace
@@ -130,6 +130,7 @@ def _sensitivities(
             whole = [item for item in history if not item.outcome.lost and _pattern_of(item) == name]
             if len(whole) < _FEWEST_TO_FIT:
                 continue
+            whole = whole[:: -(-len(whole) // MOST_FITTED)]  # some of all times of the search
             fitted_to = len(whole)
             surrogate = _fitted(own.grid, whole, dense)
         found.append(
