@@ -101,6 +101,8 @@ def _logged(log: Path | None, first: int, count: int) -> list[dict[str, Any]]:
 
 
 def _attacks(first: int, count: int, seconds: float, log: Path | None) -> Iterator[dict[str, Any]]:
+    if not count:
+        return  # all of them are in the log
     with tempfile.TemporaryDirectory(prefix="aebert-attack-") as folder, _silenced():
         workspace = Path(folder) / "workspace"
         _live_in(workspace)

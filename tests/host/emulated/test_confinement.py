@@ -137,8 +137,8 @@ def test_whoever_opened_a_hanging_constructor_can_be_ended_and_the_process_ends_
         time.sleep(0.05)
     time.sleep(0.5)
     opener.send_signal(number)
-    assert opener.wait(10) != 0
-    _, alive = psutil.wait_procs(children, timeout=1 if number == signal.SIGINT else 6)
+    assert opener.wait(60) != 0
+    _, alive = psutil.wait_procs(children, timeout=60)  # it would pause for ever
     assert not alive
 
 
