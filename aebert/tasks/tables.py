@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aebert.support.errors import AebertError
-from aebert.support.input_files import read_input
+from aebert.support.input_files import read_input, reason
 
 OWN_SUFFIXES = (".csv", ".jsonl", ".tsv")
 
@@ -89,8 +89,8 @@ def read_json_lines(path: Path) -> RowTable:
 def _json_fields(line: str, where: str) -> Mapping[str, str]:
     try:
         value: object = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise AebertError(f"{where}: not JSON ({error}); give one object per line") from None
+    except (ValueError, RecursionError) as error:  # also int's own, for more than 4300 digits
+        raise AebertError(f"{where}: not JSON ({reason(error)}); give one object per line") from None
     if not isinstance(value, dict):
         raise AebertError(f"{where}: expected a JSON object, found {type(value).__name__}")
     # null is a value that is not there, as an empty field is in CSV.

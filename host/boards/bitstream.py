@@ -103,7 +103,7 @@ def _xclbin_facts(path: Path, content: bytes) -> BitstreamFacts:
 def _design_digest(metadata: bytes) -> str | None:
     try:
         fields = json.loads(metadata)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     digest = fields.get("design_digest") if isinstance(fields, dict) else None
     return digest if isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest) else None

@@ -37,6 +37,14 @@ def test_a_label_of_two_dashes_is_a_name(tmp_path: Path) -> None:
     assert load_task("own", tmp_path, OWN).task.labels == ("--1", "2")
 
 
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 100_000], ids=["digits", "brackets"])
+def test_json_that_python_cannot_hold_is_not_json(tmp_path: Path, value: str) -> None:
+    (tmp_path / "dev.jsonl").write_text(f'{{"text": "a", "label": 0}}\n{{"text": "b", "label": {value}}}\n')
+    with pytest.raises(AebertError, match=r"dev\.jsonl: line 2: not JSON \(.*\); give one object per line") as caught:
+        load_task("own", tmp_path, OWN)
+    assert len(str(caught.value)) < len(str(tmp_path)) + 300
+
+
 def test_whole_numbers_with_a_point_are_the_same_classes(tmp_path: Path) -> None:
     (tmp_path / "dev.csv").write_text("text,label\na,1.0\nb,2\nc,2.0\n")
     data = load_task("own", tmp_path, OWN, "classification")
