@@ -20,6 +20,7 @@ from aebert.models.packed_sequences import pack
 from aebert.models.pooling import pool_packed
 from aebert.models.text import Text
 from aebert.support.errors import AebertError
+from tests.support.command_line import aebert
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra")
 SENTENCES: list[Text] = ["the cat sat on the mat", "a dog ran", ("the dog", "the cat ran to the mat")]
@@ -166,6 +167,19 @@ def test_an_encoder_that_cannot_run_is_refused_with_the_reason(
     with pytest.raises(AebertError, match=message) as caught:
         load_encoder(directory)
     assert "\n" not in str(caught.value)
+
+
+def test_weights_too_large_to_compute_with_are_one_line(tiny_bert: Path, tmp_path: Path) -> None:
+    """As a flipped bit of an exponent makes one."""
+    directory = copy_of(tiny_bert, tmp_path)
+
+    def spoil(tensors: dict[str, npt.NDArray[np.float32]]) -> None:
+        tensors["encoder.layer.1.output.dense.weight"][2] = 3e38
+
+    change_tensors(directory, spoil)
+    done = aebert("prune", directory, "--ratio", "0.5", "--saliency", "magnitude", "-o", tmp_path / "subnet")
+    assert (done.exit_code, "embeddings are not finite" in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "subnet").exists()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
