@@ -113,3 +113,10 @@ def test_the_unit_of_the_amounts_does_not_matter(seed: int, unit: float) -> None
 def test_values_without_a_logarithm_are_refused(amounts: list[list[float]], measured: list[float], words: str) -> None:
     with pytest.raises(AebertError, match=words):
         Observations(("a", "b"), np.array(amounts), np.array(measured))
+
+
+def test_a_fit_as_prior_may_be_left_by_its_own_uncertainty_and_the_spread() -> None:
+    found = fit(synthetic(0), PRIOR)
+    prior = found.as_prior(PRIOR, 0.3)
+    assert prior.spread == pytest.approx(np.sqrt(np.diag(found.covariance)[:2] + 0.09))
+    assert prior.centre == pytest.approx(found.coefficients)

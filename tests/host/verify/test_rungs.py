@@ -104,6 +104,11 @@ def test_what_holds_is_told_with_its_figures(project: Project) -> None:
     largest = max(layer.relative_error for layer in found.error.layers)
     assert f"lowest cosine {lowest:.5f}, largest relative error {largest:.4f}" in found.rungs[2].summary
     values = found.comparisons[2].values
+    by_length = [
+        f"{each.shortest}: " if each.shortest == each.longest else f"{each.shortest}-{each.longest}: "
+        for each in found.error.by_length
+    ]
+    assert all(tokens in found.rungs[2].summary for tokens in by_length)
     assert found.rungs[5].summary == f"{values} values of {found.comparisons[2].passes} passes equal"
     assert told == [
         ("fp32 against integers", 0, 1),
