@@ -59,6 +59,7 @@ def _take(page: Page, folder: Path, out: Path) -> None:
 
 
 def _write(path: Path, picture: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(picture)
     print(f"wrote {path}: {len(picture) // 1024} KiB")
 
