@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aebert.cost_model.record_facts import OPEN_SYNTHESIS
 from aebert.cost_model.run_inputs import to_text
+from aebert.cost_model.structure import BRAM18_PER_BRAM36
 from aebert.design.board_fit import check_fit
 from aebert.design.design import Design
 from aebert.design.unit_resources import CONTROL, UNIT_OF_PROCESS, unit_resources
@@ -14,8 +15,6 @@ from aebert.records.record import RunRecord
 from codegen.project import Project
 from codegen.project_inputs import project_inputs
 from codegen.toolchains.yosys import YosysCount, yosys_version
-
-BRAM18_PER_BRAM36 = 2
 
 
 @dataclass(frozen=True)
