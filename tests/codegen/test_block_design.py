@@ -69,10 +69,8 @@ source %s
 
 
 def vivado_board(family: str) -> Board:
-    """The PYNQ-Z2, or an UltraScale+ board of one's own that has no platform."""
-    if family == "Zynq-7000":
-        return load_board("pynq-z2")
-    return replace(load_board("kv260"), flow="vivado", platform=None)
+    """The board of that family that ships without a platform."""
+    return load_board("pynq-z2" if family == "Zynq-7000" else "aup-zu3")
 
 
 def run_script(directory: Path, board: Board) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,8 @@ from aebert.support.errors import AebertError
 from tests.support.paths import ROOT
 
 ASKED_FOR = {
-    "u200", "u250", "u280", "u50", "u55c", "vck5000", "zcu102", "zcu104", "kv260", "ultra96-v2", "pynq-z2",
+    "u200", "u250", "u280", "u50", "u55c", "vck5000", "zcu102", "zcu104", "kv260", "ultra96-v2", "aup-zu3",
+    "pynq-z2",
 }  # fmt: skip
 OwnBoard = Callable[..., Path]
 SHIPPED = ROOT / "boards"
