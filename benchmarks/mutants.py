@@ -72,7 +72,7 @@ class Mutant:
 
 
 def python_mutants(path: Path, module: str) -> list[Mutant]:
-    """Every change that the operators make, one of each kind of text, leaving out annotations and docstrings."""
+    """Every change that the operators make, one of each kind of text, but none in annotations, docstrings and ``frozen``."""
     source = path.read_text()
     meaning = _meaning(source)
     found: dict[str, Mutant] = {}
@@ -128,7 +128,7 @@ def _described(module: str, source: str, changed: str) -> Mutant:
 
 
 def _meaning(source: str) -> str:
-    """What runs: the syntax tree without annotations and docstrings, or the text itself where it is no Python."""
+    """What tests are for: the syntax tree without what is for mypy and the reader (annotations, ``frozen``), or the text itself where it is no Python."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -140,6 +140,8 @@ def _meaning(source: str) -> str:
             node.returns = None
         elif isinstance(node, ast.AnnAssign):
             node.annotation = ast.Constant(None)
+        elif isinstance(node, ast.keyword) and node.arg == "frozen":
+            node.value = ast.Constant(None)
     return ast.dump(tree)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from aebert.pruning.subnet import SUBNET_FILE, SubnetRecord, read_record
 from aebert.search.run.accuracy_budget import AccuracyChoice, TunedMember, read_choice
 from aebert.search.run.run_directory import RUN_FILE
-from aebert.search.run.summary import RunSummary, Sensitivity, Tried, read_summary
+from aebert.search.run.summary import RefinedScore, RunSummary, Sensitivity, Tried, read_summary
 from aebert.support.errors import AebertError
 
 SCORE_WORDS: Mapping[str, str] = {
@@ -34,6 +34,12 @@ class Position:
 def final_facts(tried: Tried) -> Mapping[str, float]:
     """What the scoring rows say of a candidate's subnet as it is written: refined, where it was."""
     return tried.facts if tried.refined is None else tried.refined.facts
+
+
+def held_out_words(refined: RefinedScore, rows: int) -> str:
+    """Where a refined subnet was judged on fewer than the scoring ``rows``: on those that it was not fitted to."""
+    judged = int(refined.facts.get("rows", rows))
+    return "" if judged == rows else f", judged on {judged} scoring rows that it was not fitted to then"
 
 
 @dataclass(frozen=True)

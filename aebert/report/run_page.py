@@ -10,7 +10,7 @@ from aebert.report.figure import Chart, ReportTable
 from aebert.report.page import Heading, MainFigure, links_to, render_page, written_now
 from aebert.report.run_accuracy import run_accuracy_chart
 from aebert.report.run_charts import pareto_chart, prediction_chart, progress_chart, ratio_chart, sensitivity_charts
-from aebert.report.run_data import RunData, final_facts
+from aebert.report.run_data import RunData, final_facts, held_out_words
 from aebert.search.run.accuracy_budget import CHOICE_FILE
 from aebert.search.run.summary import NEXT
 
@@ -66,10 +66,12 @@ def _charts(data: RunData) -> list[Chart]:
 def _main_figures(data: RunData) -> list[MainFigure]:
     summary, best = data.summary, data.best
     figures = []
+    before = ""
     if best.refined is not None:
-        words = f"score of the best, refined on {summary.refining_rows} texts ({data.score_words})"
+        apart = held_out_words(best.refined, summary.rows)
+        words = f"score of the best, refined on {summary.refining_rows} texts{apart} ({data.score_words})"
         figures.append(MainFigure(f"{best.refined.score:.5f}", words))
-    before = "" if best.refined is None else " before refining"
+        before = " before refining" + (f", on all {summary.rows} scoring rows" if apart else "")
     words = f"best score{before} ({data.score_words}); dense model {summary.dense.score:.5f}"
     figures.append(MainFigure(f"{best.score:.5f}", words))
     facts = final_facts(best)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 
 from aebert.cost_model.observations import Observations
 from aebert.cost_model.robust_fit import Fit, Prior, fit
@@ -87,6 +91,84 @@ def test_a_few_runs_of_a_new_board_help_when_the_other_boards_model_is_the_prior
     assert error(from_old) < 0.02
     assert error(from_old) < error(old)
     assert error(from_old) < error(from_nothing)
+
+
+def _posterior(observations: Observations, prior: Prior, found: Fit) -> Callable[[np.ndarray], float]:
+    """Minus the log posterior of (log coefficients against the prior's, effects), noise and spread those of ``found``."""
+    designs = list(found.levels["design"].effects)
+    place = [designs.index(str(label)) for label in observations.groups["design"]]
+    target, spread, freedom = np.log(observations.measured), found.levels["design"].spread, prior.freedom
+
+    def students(values: np.ndarray, scale: float) -> float:
+        return float((freedom + 1) / 2 * np.sum(np.log1p((values / scale) ** 2 / freedom)))
+
+    def value(parameters: np.ndarray) -> float:
+        moved, effects = parameters[:2], parameters[2:]
+        residuals = np.log(observations.amounts @ (prior.centre * np.exp(moved))) + effects[place] - target
+        held = float(np.sum((moved / prior.spread) ** 2) / 2)
+        return students(residuals, found.noise) + held + students(effects, spread)
+
+    return value
+
+
+FEW = Prior(np.array([1.1, 0.9]), np.array([0.1, 0.2]), {"design": 0.15}, noise=0.2)
+
+
+def _few_runs() -> Observations:
+    """25 runs of 5 designs that lie well apart, two of them far off."""
+    clean = synthetic(11, runs=25, designs=5, spread=0.3, noise=0.04)
+    spoiled = clean.measured.copy()
+    spoiled[[3, 17]] *= [1.5, 0.7]
+    return changed(clean, spoiled)
+
+
+@pytest.mark.parametrize("freedom", [4.0, 1.5])
+def test_the_fit_is_the_maximum_of_the_posterior(freedom: float) -> None:
+    """Against a general minimiser on the posterior as the module's docstring has it."""
+    observations, prior = _few_runs(), replace(FEW, freedom=freedom)
+    found = fit(observations, prior)
+    own = np.array([*np.log(found.coefficients / prior.centre), *found.levels["design"].effects.values()])
+    value = _posterior(observations, prior, found)
+    best = minimize(value, own, method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-10, "maxfev": 20000}).x
+    assert own == pytest.approx(best, abs=1e-3)
+
+
+def test_spread_noise_and_covariance_hold_their_own_equations() -> None:
+    """The fixed point of expectation maximisation: weighted squares plus what is unknown, drawn to the prior's guesses,
+    which count like two groups and one run; errors and effects have four degrees of freedom where nothing is said."""
+    observations = _few_runs()
+    found = fit(observations, FEW)
+    effects = np.array([*found.levels["design"].effects.values()])
+    spread, noise = found.levels["design"].spread, found.noise
+    parts = observations.amounts * found.coefficients
+    designs = list(found.levels["design"].effects)
+    belongs = np.array([[label == design for design in designs] for label in observations.groups["design"]], float)
+    slopes = np.hstack([parts / parts.sum(axis=1, keepdims=True), belongs])
+    residuals = np.log(parts.sum(axis=1)) + belongs @ effects - np.log(observations.measured)
+    of_runs, of_effects = 5 / (4 + (residuals / noise) ** 2), 5 / (4 + (effects / spread) ** 2)
+    held = np.array([*FEW.spread**-2, *(of_effects / spread**2)])
+    covariance = np.linalg.inv((slopes.T * of_runs) @ slopes / noise**2 + np.diag(held))
+    assert found.covariance == pytest.approx(covariance, rel=0.02, abs=1e-6)
+    unknown = np.einsum("ri,ij,rj->r", slopes, covariance, slopes)
+    squares = np.sum(of_runs * (residuals**2 + unknown))
+    assert noise == pytest.approx(np.sqrt((FEW.noise**2 + squares) / (1 + len(residuals))), rel=0.005)
+    squares = np.sum(of_effects * (effects**2 + np.diag(covariance)[2:]))
+    assert spread == pytest.approx(np.sqrt((2 * 0.15**2 + squares) / (2 + len(effects))), rel=0.005)
+
+
+def test_one_run_is_a_fit_and_exact_runs_keep_the_smallest_spread() -> None:
+    one = _few_runs().take(np.arange(25) == 0)
+    assert list(fit(one, FEW).levels["design"].effects) == ["d0"]
+    exact = synthetic(3, runs=400, designs=4, spread=0.0, noise=0.0)
+    certain = Prior(np.ones(2), np.full(2, 0.5), {"design": 1e-5}, noise=1e-5)
+    found = fit(exact, certain)
+    assert (found.noise, found.levels["design"].spread) == (1e-4, 1e-4)
+
+
+def test_a_prior_of_which_nothing_is_said_doubts_one_run_by_a_tenth() -> None:
+    nothing = synthetic(2).take(np.zeros(120, np.bool_))
+    _, deviation = fit(nothing, Prior(np.ones(2), np.zeros(2))).predict(np.array([[1.0, 1.0]]), {})
+    assert deviation == pytest.approx([0.1])
 
 
 @settings(max_examples=5, deadline=None)

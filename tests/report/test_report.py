@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from aebert.report.project_data import ReportData, collect
 from aebert.report.project_page import render_report
 from aebert.report.run_data import RunData, collect_run
 from aebert.report.run_page import render_run
-from aebert.search.run.summary import read_summary
+from aebert.search.run.summary import RefinedScore, read_summary
 from aebert.support.errors import AebertError
 from codegen.project import load_project
 from host.devices.open import open_accelerator
@@ -174,6 +175,22 @@ def test_without_a_surrogate_sensitivities_are_fitted_and_say_so(tiny_bert: Path
 
 
 # What is refused.
+
+
+def test_a_score_says_which_rows_it_is_of(run_data: RunData, tmp_path: Path) -> None:
+    """Scores before refining are of all scoring rows; a refined subnet is judged on those that it was not fitted to."""
+    best, summary = run_data.best, run_data.summary
+
+    def words(rows: int) -> str:
+        refined = RefinedScore(best.score / 2, {"rows": rows}, 1.0)
+        tried = tuple(replace(each, refined=refined) if each == best else each for each in summary.tried)
+        return render_run(replace(run_data, summary=replace(summary, tried=tried)), tmp_path / "page.html")
+
+    apart, same = words(summary.rows - 1), words(summary.rows)
+    assert f", judged on {summary.rows - 1} scoring rows that it was not fitted to" in apart
+    assert f"before refining, on all {summary.rows} scoring rows (" in apart
+    assert "not fitted to" not in same
+    assert "before refining (" in same
 
 
 def test_a_run_without_results_is_refused_with_a_remedy(run: Path, tmp_path: Path) -> None:

@@ -189,9 +189,3 @@ def test_the_overall_ratio_is_the_share_of_the_weights_that_is_zeroed() -> None:
     none, all_of_them = np.zeros_like(grid.units), grid.units
     half = grid.units // 2
     assert grid.overall_ratios(np.array([all_of_them, half, none])) == pytest.approx([0.0, 0.5, 1.0])
-
-
-def test_two_levels_are_the_fewest() -> None:
-    assert make_grid(SHAPE, parse_pattern("vector:4x1"), levels=2).levels == 2
-    with pytest.raises(AebertError, match="1 levels of pruning"):
-        make_grid(SHAPE, parse_pattern("vector:4x1"), levels=1)
