@@ -72,7 +72,7 @@ class Mutant:
 
 
 def python_mutants(path: Path, module: str) -> list[Mutant]:
-    """Every change that the operators make, one of each kind of text, but none in annotations, docstrings and ``frozen``."""
+    """Every change that the operators make, one of each kind of text (``_meaning``)."""
     source = path.read_text()
     meaning = _meaning(source)
     found: dict[str, Mutant] = {}
@@ -128,7 +128,8 @@ def _described(module: str, source: str, changed: str) -> Mutant:
 
 
 def _meaning(source: str) -> str:
-    """What tests are for: the syntax tree without what is for mypy and the reader (annotations, ``frozen``), or the text itself where it is no Python."""
+    """What tests are for: the syntax tree without what mypy checks (annotations, ``frozen``) and without ``strict`` of
+    zip, which only says that lengths agree where they do; the text where it is no Python."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -140,8 +141,8 @@ def _meaning(source: str) -> str:
             node.returns = None
         elif isinstance(node, ast.AnnAssign):
             node.annotation = ast.Constant(None)
-        elif isinstance(node, ast.keyword) and node.arg == "frozen":
-            node.value = ast.Constant(None)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("dataclass", "zip"):
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg not in ("frozen", "strict")]
     return ast.dump(tree)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from aebert.cost_model.observations import Observations
+from aebert.cost_model.observations import Floats, Observations
 from aebert.cost_model.robust_fit import Fit, Prior, fit
 from aebert.support.errors import AebertError
 
@@ -29,7 +29,7 @@ def synthetic(seed: int, runs: int = 120, designs: int = 12, spread: float = 0.1
     return Observations(("engine", "other"), amounts, measured, {"design": tuple(f"d{each}" for each in design)}, names)
 
 
-def changed(observations: Observations, measured: np.ndarray) -> Observations:
+def changed(observations: Observations, measured: Floats) -> Observations:
     return Observations(observations.terms, observations.amounts, measured, observations.groups, observations.names)
 
 
@@ -93,16 +93,16 @@ def test_a_few_runs_of_a_new_board_help_when_the_other_boards_model_is_the_prior
     assert error(from_old) < error(from_nothing)
 
 
-def _posterior(observations: Observations, prior: Prior, found: Fit) -> Callable[[np.ndarray], float]:
-    """Minus the log posterior of (log coefficients against the prior's, effects), noise and spread those of ``found``."""
+def _posterior(observations: Observations, prior: Prior, found: Fit) -> Callable[[Floats], float]:
+    """Minus the log posterior of (log coefficients over the prior's, effects), noise and spread those of ``found``."""
     designs = list(found.levels["design"].effects)
     place = [designs.index(str(label)) for label in observations.groups["design"]]
     target, spread, freedom = np.log(observations.measured), found.levels["design"].spread, prior.freedom
 
-    def students(values: np.ndarray, scale: float) -> float:
+    def students(values: Floats, scale: float) -> float:
         return float((freedom + 1) / 2 * np.sum(np.log1p((values / scale) ** 2 / freedom)))
 
-    def value(parameters: np.ndarray) -> float:
+    def value(parameters: Floats) -> float:
         moved, effects = parameters[:2], parameters[2:]
         residuals = np.log(observations.amounts @ (prior.centre * np.exp(moved))) + effects[place] - target
         held = float(np.sum((moved / prior.spread) ** 2) / 2)

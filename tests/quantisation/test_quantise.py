@@ -29,6 +29,7 @@ from aebert.quantisation.quantiser_options import QuantisationConfig
 from aebert.quantisation.requantiser import ratio_of, requantiser_for
 from aebert.quantisation.simulate import SimulatedLayer, real_linear, simulate_layer
 from aebert.quantisation.tolerance import check_tolerance
+from aebert.quantisation.weight_rounding import row_scales
 from aebert.support.errors import AebertError
 from tests.support.float_encoders import random_embeddings, random_encoder
 
@@ -151,6 +152,34 @@ def test_integers_stand_for_the_real_weights(encoder: Encoder, result: Quantisat
         for name in MATRIX_NAMES:
             got, wanted = real_linear(simulated, name).weight, exact.matrix(name).weight
             assert np.linalg.norm(got - wanted) < 0.03 * np.linalg.norm(wanted), (number, name)
+
+
+def test_every_requantiser_is_the_ratio_of_the_steps_on_its_two_sides(
+    encoder: Encoder, result: QuantisationResult
+) -> None:
+    """Of a product whose operands have steps a and b and whose result has step c: a * b / c (docs/numerics.md)."""
+    for layer, quantised, scales in zip(encoder.layers, result.encoder.layers, result.scales, strict=True):
+        sides = {
+            "query": (scales.attention_input, scales.query),
+            "key": (scales.attention_input, scales.key),
+            "value": (scales.attention_input, scales.value),
+            "attention_output": (scales.context, scales.residual),
+            "ffn_in": (scales.ffn_input, 2.0**-scales.gelu_fraction_bits),
+            "ffn_out": (scales.ffn_active, scales.middle),
+        }
+        for name in MATRIX_NAMES:
+            step, output = sides[name]
+            linear, requantiser = layer.matrix(name), quantised.matrix(name).requantiser
+            row = row_scales(linear.weight * step.scale, linear.bias).astype(np.float64)
+            assert ratio_of(requantiser) == pytest.approx(row / output, rel=2e-5), name
+        nats = scales.score.astype(np.float64) / np.sqrt(SHAPE.head_size)
+        # Exponents have steps of 1/64 nat, attention's averages of 1/256.
+        assert ratio_of(quantised.scores) == pytest.approx(nats * 64, rel=2e-5)
+        assert ratio_of(quantised.context) == pytest.approx(scales.value / (256 * scales.context.scale), rel=2e-5)
+        gelu = 2.0**-scales.gelu_fraction_bits / scales.ffn_active.scale
+        assert ratio_of(quantised.gelu) == pytest.approx(gelu, rel=2e-5)
+        norm = quantised.attention_norm.requantiser
+        assert ratio_of(norm) == pytest.approx(scales.middle / scales.ffn_input.scale, rel=2e-5)
 
 
 def test_the_simulation_with_no_quantiser_on_is_fp32(
