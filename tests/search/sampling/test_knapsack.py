@@ -92,6 +92,26 @@ def test_a_latency_limit_may_be_met_exactly(limit: float, levels: list[int]) -> 
     assert found.bound <= found.cost + 1e-9
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e-3, 1e3])
+@pytest.mark.parametrize(("limit", "levels"), [(8.0, [0, 1]), (7.0, [1, 1]), (3.0, [2, 2])])
+def test_the_unit_of_costs_does_not_matter(unit: float, limit: float, levels: list[int]) -> None:
+    found = best_levels(unit * COSTS, FREE, None, _budget(limit))
+    assert found.levels.tolist() == levels
+    assert found.bound == pytest.approx(best_levels(COSTS, FREE, None, _budget(limit)).bound * unit)
+
+
+def test_no_more_is_paid_than_the_limit_asks_for() -> None:
+    """The first price that is tried makes both genes fast; a lower one shows that one is enough."""
+    costs = np.array([[0.0, 0.1, 8.0], [0.0, 0.2, 8.0]])
+    found = best_levels(costs, FREE, None, LatencyBudget(10.0, np.array([[0.0, -2.0, -3.0]] * 2), 8.0))
+    assert found.levels.tolist() == [1, 0]
+
+
+def test_where_all_levels_cost_the_same_the_limit_decides() -> None:
+    found = best_levels(np.zeros((2, 3)), FREE, None, _budget(3.0))
+    assert (found.levels.tolist(), found.cost) == ([2, 2], 0.0)
+
+
 def test_a_loose_limit_costs_nothing_and_the_bound_says_so() -> None:
     found = best_levels(COSTS, FREE, None, _budget(100.0))
     assert (found.cost, found.bound) == (0.0, 0.0)
