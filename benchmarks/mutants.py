@@ -128,8 +128,8 @@ def _described(module: str, source: str, changed: str) -> Mutant:
 
 
 def _meaning(source: str) -> str:
-    """What tests are for: the syntax tree without what mypy checks (annotations, ``frozen``) and without ``strict`` of
-    zip, which only says that lengths agree where they do; the text where it is no Python."""
+    """What tests are for: the syntax tree without what mypy checks (annotations and their imports, ``frozen``) and
+    without ``strict`` of zip, which only says that lengths agree where they do; the text where it is no Python."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -141,6 +141,8 @@ def _meaning(source: str) -> str:
             node.returns = None
         elif isinstance(node, ast.AnnAssign):
             node.annotation = ast.Constant(None)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            node.test = ast.Constant(None)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("dataclass", "zip"):
             node.keywords = [keyword for keyword in node.keywords if keyword.arg not in ("frozen", "strict")]
     return ast.dump(tree)

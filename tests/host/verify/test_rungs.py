@@ -12,6 +12,7 @@ import host.verify.ladder
 from aebert.models import load_encoder
 from aebert.models.encoder import Encoder
 from aebert.models.host_model import load_host_model
+from aebert.numerics.quantised import QuantisedLayer
 from aebert.support.errors import AebertError
 from codegen.project import Project, load_project
 from host.devices.open import open_accelerator
@@ -66,15 +67,19 @@ def test_an_encoder_that_is_not_transformers_fails_the_second(
     assert rung.summary.endswith("(at most 0.001)")
 
 
-def test_scales_that_misread_the_integers_fail_the_third(project: Project) -> None:
-    quantised = project.quantised
-    last = quantised.layers[-1]
-    wrong = replace(last, ffn_norm=replace(last.ffn_norm, scale=last.ffn_norm.scale * 1.5))
-    misread = replace(project, quantised=replace(quantised, layers=(*quantised.layers[:-1], wrong)))
-    (rung,) = _failed(_verify(misread))
+@pytest.mark.parametrize(("first", "figures"), [(1, 1), (0, 2)])
+def test_scales_that_misread_the_integers_fail_the_third(project: Project, first: int, figures: int) -> None:
+    """From layer ``first`` on; the first figure that is out of its limit is named."""
+
+    def misread(number: int, layer: QuantisedLayer) -> QuantisedLayer:
+        norm = layer.ffn_norm
+        return replace(layer, ffn_norm=replace(norm, scale=norm.scale * 1.5)) if number >= first else layer
+
+    layers = tuple(misread(number, layer) for number, layer in enumerate(project.quantised.layers))
+    (rung,) = _failed(_verify(replace(project, quantised=replace(project.quantised, layers=layers))))
     assert rung.name == "L0 ~ L1 integer reference"
-    assert rung.summary.startswith("layer 1 relative error is 0.5")
-    assert "the limit 0.2 (1 figures out of limits)" in rung.summary
+    assert rung.summary.startswith(f"layer {first} relative error is 0.5")
+    assert f"the limit 0.2 ({figures} figures out of limits)" in rung.summary
 
 
 def test_a_device_with_other_weights_fails_the_fourth(project: Project) -> None:

@@ -94,6 +94,15 @@ def test_ratios_that_meet_the_budget_stay_as_drawn() -> None:
     np.testing.assert_allclose(ratios, drawn)
 
 
+@pytest.mark.parametrize("shift", [-0.95, -0.5, 0.5, 0.95])
+def test_a_draw_that_is_off_by_one_number_comes_to_the_same(shift: float) -> None:
+    """The nearest ratios within the grid are clip(drawn + shift): what lies beyond 0 or 1 keeps its distances."""
+    budget = make_budget(MINILM, parse_pattern("vector:4x1"), 0.5, "layer")
+    wanted = np.array([[0.25, 0.75, 0.5, 0.125, 0.5, 0.875]])
+    ratios = budget.grid.gene_ratios(budget.meet(wanted + shift))
+    np.testing.assert_allclose(ratios, wanted)
+
+
 def test_all_genes_but_one_end_within_half_a_level_of_what_was_drawn() -> None:
     """Rounding goes to the nearest level, and what that leaves is repaired at one gene."""
     budget = budget_of("row-block:8x4", "layer", 0.5)
