@@ -123,6 +123,18 @@ def test_units_that_suit_the_lanes_need_the_tiles_that_packing_gives(spelling: s
     assert predicted.sum() == pytest.approx(packed.sum(), rel=0.03)
 
 
+@pytest.mark.parametrize("spelling", [spelling for spelling in EXACT if spelling not in ("head", "neuron")])
+def test_of_units_that_suit_the_lanes_all_take_every_tile_and_none_one_for_each_row_group(spelling: str) -> None:
+    pattern = parse_pattern(spelling)
+    model = pattern_tile_model(SHAPE, pattern, CONFIG)
+    units = np.array([[site.units for site in list_sites(SHAPE, pattern)]])
+    sizes = [_matrix(name) for name in MATRIX_NAMES]
+    every = [outputs // CONFIG.out_lanes * (inputs // CONFIG.in_lanes) for outputs, inputs in sizes]
+    assert model(units).tolist() == [[every] * SHAPE.layers]
+    least = [outputs // CONFIG.out_lanes for outputs, _ in sizes]
+    assert model(0 * units).tolist() == [[least] * SHAPE.layers]
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from(INEXACT), st.integers(0, 10**6))
 def test_other_units_need_about_as_many_tiles_as_expected(spelling: str, seed: int) -> None:

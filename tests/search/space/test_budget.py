@@ -103,6 +103,13 @@ def test_a_draw_that_is_off_by_one_number_comes_to_the_same(shift: float) -> Non
     np.testing.assert_allclose(ratios, wanted)
 
 
+def test_draws_beyond_minus_one_and_two_count_as_these() -> None:
+    budget = make_budget(MINILM, parse_pattern("vector:4x1"), 0.5, "layer")
+    for far, near in ((9.0, 2.0), (-9.0, -1.0)):
+        first, second = budget.meet(np.array([[far, *[near] * 5], [near] * 6]))
+        assert np.array_equal(first, second)
+
+
 def test_all_genes_but_one_end_within_half_a_level_of_what_was_drawn() -> None:
     """Rounding goes to the nearest level, and what that leaves is repaired at one gene."""
     budget = budget_of("row-block:8x4", "layer", 0.5)
@@ -112,6 +119,32 @@ def test_all_genes_but_one_end_within_half_a_level_of_what_was_drawn() -> None:
     drawn = budget.ratio + moves - (moves @ grid.gene_weights / grid.gene_weights.sum())[:, None]
     levels_off = np.abs(grid.gene_ratios(budget.meet(drawn)) - drawn) * grid.levels
     assert np.sort(levels_off, axis=1)[:, :-1].max() <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("spelling", ["row-block:8x4", "unstructured"])
+def test_what_rounding_leaves_is_less_than_a_level_of_one_gene(spelling: str) -> None:
+    """With many genes much is left; whole levels are spread over the genes first."""
+    budget = budget_of(spelling, "matrix", 0.5)
+    grid = budget.grid
+    moves = np.random.default_rng(4).uniform(-0.2, 0.2, (200, grid.genes))
+    drawn = budget.ratio + moves - (moves @ grid.gene_weights / grid.gene_weights.sum())[:, None]
+    assert (np.abs(grid.gene_ratios(budget.meet(drawn)) - drawn) * grid.levels).max() < 1.0
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+@pytest.mark.parametrize("ratio", [0.003, 0.02, 0.1875, 0.5, 0.8, 0.97])
+def test_heads_and_neurons_together_come_within_half_a_neuron(ratio: float, granularity: Granularity) -> None:
+    """Where neurons are used up on either side, a head goes past the budget and neurons make up for it."""
+    budget = budget_of("head+neuron", granularity, ratio)
+    grid = budget.grid
+    heads = grid.unit_weights == grid.unit_weights.max()
+    for low, high in ((0.0, 1.0), (1.0, 0.0), (0.5, 0.5)):
+        centres = np.where(heads, low, high)[np.unique(grid.gene_of, return_index=True)[1]]
+        drawn = centres + np.random.default_rng(5).normal(0, 0.3, (40, grid.genes))
+        kept = budget.meet(drawn)
+        missed = np.abs((grid.units - kept) @ grid.unit_weights - budget.zeroed_weights)
+        assert missed.max() <= grid.unit_weights.min() / 2 + 1e-6
+        assert ((kept >= 0) & (kept <= grid.units)).all()
 
 
 @settings(max_examples=50)
