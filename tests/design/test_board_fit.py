@@ -235,3 +235,27 @@ def test_the_overflow_of_copies_is_told_per_copy() -> None:
         check_fit(replace(LARGE, tokens=128, max_groups=1), alone)
     assert "compute unit" not in str(single.value)
     assert "(85% of what" in str(single.value) or "(95% of what" in str(single.value)
+
+
+def test_a_placement_may_use_what_its_dies_have_together() -> None:
+    """Dies with round numbers (a hundredth each of what is shown), so that nothing is lost in rounding."""
+    board = load_board("u200")
+    first, second, third = (replace(board.slrs[0], available=Resources(*(100 * n,) * 5)) for n in (30, 20, 50))
+    one, two, three = (
+        placement.limit for placement in placements(replace(board, slrs=(first, second, third)), compute_units=1)
+    )
+    for limit, hundreds in ((one, 50), (two, 70), (three, 100)):
+        expected = [int(CEILINGS[name] * 100 * hundreds) for name in RESOURCES]
+        assert [getattr(limit, name) for name in RESOURCES] == expected
+
+
+def test_what_fits_nowhere_is_told_of_the_largest_placement() -> None:
+    board = load_board("u200")
+    places = placements(board, 1)
+    with pytest.raises(AebertError) as refusal:
+        check_fit(replace(LARGE, tokens=128), board)
+    found = re.search(r"needs \d+ (\w+), \d+ more than the (\d+) it may use", str(refusal.value))
+    assert found is not None
+    name = next(name for name in RESOURCES if TITLES[name] == found[1])
+    limits = [getattr(place.limit, name) for place in places]
+    assert int(found[2]) == limits[-1] == max(limits) > limits[0]

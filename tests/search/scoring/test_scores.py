@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
-from aebert.search.scoring.scores import RowResults, Truth
+from aebert.search.scoring.scores import RowResults, Truth, own_objective
+from aebert.support.errors import AebertError
 from aebert.tasks.task import own_task
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0], [-1.0, 3.0, 0.0], [0.0, 0.0, 4.0]])
@@ -105,3 +108,38 @@ def test_results_of_parts_are_joined_in_order() -> None:
     assert only.logits is None
     assert only.cosine is not None
     torch.testing.assert_close(only.cosine, COSINE)
+
+
+def _margin(logits: torch.Tensor, dense: torch.Tensor, labels: np.ndarray | None) -> torch.Tensor:
+    """The logit of the label, above the dense model's."""
+    assert labels is not None
+    rows = torch.arange(len(logits))
+    return (logits - dense)[rows, torch.from_numpy(labels).long()]
+
+
+def test_an_objective_of_ones_own_sees_the_rows_it_is_asked_for() -> None:
+    rows, labels = torch.arange(4), torch.from_numpy(LABELS).long()
+    expected = (LOGITS - DENSE)[rows, labels].double().numpy()
+    assert _truth().score(_margin, RowResults(LOGITS, COSINE), 4).value == pytest.approx(expected.mean())
+    parts = [_truth().row_values(_margin, RowResults(LOGITS[a:b], None), a) for a, b in ((0, 1), (1, 4))]
+    np.testing.assert_array_equal(np.concatenate(parts), expected)
+    assert parts[0].dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("gives", "words"),
+    [
+        (lambda logits, dense, labels: logits, r"gave torch.Size\(\[4, 3\]\) for 4 rows"),
+        (lambda logits, dense, labels: logits[:3, 0], r"gave torch.Size\(\[3\]\) for 4 rows"),
+        (lambda logits, dense, labels: 1.0, "gave float for 4 rows"),
+    ],
+)
+def test_an_objective_must_give_one_number_per_row(gives: Callable[..., object], words: str) -> None:
+    with pytest.raises(AebertError, match=words):
+        _truth().score(gives, RowResults(LOGITS, None), 4)  # type: ignore[arg-type]
+
+
+def test_an_objective_is_a_function() -> None:
+    assert own_objective(_margin) is _margin
+    with pytest.raises(AebertError, match="is no function of logits"):
+        own_objective(3)  # type: ignore[arg-type]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -133,9 +135,11 @@ def test_what_rounding_leaves_is_less_than_a_level_of_one_gene(spelling: str) ->
 
 @pytest.mark.parametrize("granularity", GRANULARITIES)
 @pytest.mark.parametrize("ratio", [0.003, 0.02, 0.1875, 0.5, 0.8, 0.97])
-def test_heads_and_neurons_together_come_within_half_a_neuron(ratio: float, granularity: Granularity) -> None:
-    """Where neurons are used up on either side, a head goes past the budget and neurons make up for it."""
-    budget = budget_of("head+neuron", granularity, ratio)
+@pytest.mark.parametrize("ffn", [96, 24])
+def test_heads_and_neurons_together_come_within_half_a_neuron(ratio: float, granularity: Granularity, ffn: int) -> None:
+    """Where neurons are used up on either side, a head goes past the budget and neurons make up for it; 24 neurons of
+    a layer weigh as much as one head."""
+    budget = budget_of("head+neuron", granularity, ratio, replace(SHAPE, ffn=ffn))
     grid = budget.grid
     heads = grid.unit_weights == grid.unit_weights.max()
     for low, high in ((0.0, 1.0), (1.0, 0.0), (0.5, 0.5)):
@@ -145,6 +149,20 @@ def test_heads_and_neurons_together_come_within_half_a_neuron(ratio: float, gran
         missed = np.abs((grid.units - kept) @ grid.unit_weights - budget.zeroed_weights)
         assert missed.max() <= grid.unit_weights.min() / 2 + 1e-6
         assert ((kept >= 0) & (kept <= grid.units)).all()
+
+
+@pytest.mark.parametrize("short", [0.6, 0.9, 1.6, 1.9])
+def test_a_head_is_kept_again_where_no_neuron_is_zeroed(short: float) -> None:
+    """One head zeroes ``short`` neurons too much, and none is zeroed that could be kept: neurons go for the head."""
+    grid = make_grid(SHAPE, parse_pattern("head+neuron"))
+    head, neuron = int(grid.unit_weights.max()), int(grid.unit_weights.min())
+    budget = RatioBudget(grid, (head - short * neuron) / grid.total_weights)
+    levels = np.zeros((1, grid.genes), np.int64)
+    levels[0, grid.unit_weights.argmax()] = 4  # of 16: one of four heads
+    (kept,) = budget.settle(levels)
+    zeroed = grid.units - kept
+    assert zeroed[grid.unit_weights == head].sum() == 0
+    assert zeroed.sum() == round(head / neuron - short)
 
 
 @settings(max_examples=50)
