@@ -42,7 +42,11 @@ CORE: dict[str, tuple[str, ...]] = {
     "aebert/pruning/unit_counts.py": ("tests/pruning/test_unit_counts.py", "tests/pruning/test_zero_patterns.py"),
     "aebert/pruning/zero_patterns.py": ("tests/pruning/test_zero_patterns.py",),
     "aebert/pruning/compensation.py": ("tests/pruning/test_compensation.py", "tests/pruning/test_prune_encoder.py"),
-    "aebert/pruning/saliency.py": ("tests/pruning/test_prune_encoder.py", "tests/support_units/test_extensions.py"),
+    "aebert/pruning/saliency.py": (
+        "tests/pruning/test_saliency.py",
+        "tests/pruning/test_prune_encoder.py",
+        "tests/support_units/test_extensions.py",
+    ),
     "aebert/pruning/refine.py": ("tests/pruning/test_refine.py", "tests/pruning/test_prune_encoder.py"),
     "codegen/packing.py": ("tests/codegen/test_packing.py",),
     "codegen/memory_image.py": ("tests/codegen/test_memory_image.py",),

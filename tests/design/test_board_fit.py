@@ -238,14 +238,13 @@ def test_the_overflow_of_copies_is_told_per_copy() -> None:
 
 
 def test_a_placement_may_use_what_its_dies_have_together() -> None:
-    """Dies with round numbers (a hundredth each of what is shown), so that nothing is lost in rounding."""
     board = load_board("u200")
-    first, second, third = (replace(board.slrs[0], available=Resources(*(100 * n,) * 5)) for n in (30, 20, 50))
+    first, second, third = (replace(board.slrs[0], available=Resources(*(n,) * 5)) for n in (3009, 2009, 5009))
     one, two, three = (
         placement.limit for placement in placements(replace(board, slrs=(first, second, third)), compute_units=1)
     )
-    for limit, hundreds in ((one, 50), (two, 70), (three, 100)):
-        expected = [int(CEILINGS[name] * 100 * hundreds) for name in RESOURCES]
+    for limit, together in ((one, 5009), (two, 7018), (three, 10027)):
+        expected = [int(CEILINGS[name] * together) for name in RESOURCES]
         assert [getattr(limit, name) for name in RESOURCES] == expected
 
 

@@ -50,14 +50,15 @@ def test_a_candidate_loses_only_to_every_one_of_the_leading_ones() -> None:
     assert losers(np.stack([calm + 1, calm, low]), 1000, 2, 0.01).tolist() == [False, False, True]
 
 
-def test_the_error_is_shared_by_rivals_and_looks() -> None:
-    """Three candidates, three looks, one kept: 0.06 / (1 * 2 * 2) for each comparison. None follows the last look."""
-    alpha = 0.06 / 4
+@pytest.mark.parametrize("candidates", [2, 3])
+def test_the_error_is_shared_by_rivals_and_looks(candidates: int) -> None:
+    """Three looks, one kept: 0.06 / (1 * rivals * 2) for each comparison. None follows the last look."""
+    alpha = 0.06 / (2 * (candidates - 1))
     bound = stats.t.isf(alpha, SEEN - 1) / np.sqrt(SEEN) * np.sqrt(1 - SEEN / 192)
-    for factor, left in ((1.001, [0]), (0.999, [0, 1, 2])):
-        race = Race(3, 192, 3, 1, 0.06)
+    for factor, left in ((1.001, [0]), (0.999, list(range(candidates)))):
+        race = Race(candidates, 192, 3, 1, 0.06)
         best, other = _pair(factor * bound)
-        race.add([best, other, other])
+        race.add([best, *[other] * (candidates - 1)])
         assert race.running.tolist() == left
 
 
