@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.kernel_records import PassKind
 from aebert.numerics.reference import trace_encoder
 from aebert.support.errors import AebertError
-from codegen.golden_vectors import golden_files, memory_files
+from codegen.golden_vectors import golden_files, memory_files, port_depths
 from codegen.memory_image import build_memory_image
 from codegen.vector_order import (
     expected_bytes,
@@ -59,6 +60,22 @@ def test_an_index_lists_counts_tokens_and_stored_passes() -> None:
     ]
     assert len(lines) == second + 3 + sum(step.store for step in one.program.passes)
     assert files["golden/index.txt"].endswith(b"\n")
+
+
+def test_a_ports_depth_is_the_words_of_the_largest_vector_the_last_begun_too() -> None:
+    one = golden_vector(CONFIG, QUANTISED, "one", (1,), seed=2)
+    word = CONFIG.word_bytes
+
+    def bytes_of(words: int, more: int) -> npt.NDArray[np.uint8]:
+        return np.zeros(words * word + more, np.uint8)
+
+    image = replace(IMAGE, weights=bytes_of(3, 0), indices=bytes_of(3, 1), parameters=bytes_of(0, 0))
+    depths = port_depths(CONFIG, image, [one, VECTOR])
+    assert (depths["weights"], depths["indices"], depths["parameters"]) == (3, 4, 1)
+    assert depths["pass_table"] * word == len(VECTOR.program.passes) * 64
+    assert depths["embeddings"] * word == len(VECTOR.input)
+    assert depths["results"] * word == len(VECTOR.expected)
+    assert set(port_depths(CONFIG, image, []).values()) == {3, 4, 1}
 
 
 def test_files_hold_program_input_and_expected_output_as_they_are() -> None:

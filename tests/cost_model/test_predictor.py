@@ -24,6 +24,7 @@ from aebert.design.board import load_board
 from aebert.design.board_fit import check_fit
 from aebert.design.design import Design
 from aebert.design.hardware_config import HardwareConfig
+from aebert.design.pipeline_latencies import DEFAULT_LATENCIES
 from aebert.design.size_arrays import Floats, Ints
 from aebert.design.workload import count_tiles
 from aebert.models.encoder import MATRIX_NAMES
@@ -268,8 +269,10 @@ def test_a_digest_tells_designs_shapes_lengths_and_coefficients_apart() -> None:
         _with_launch(0.0),
         replace(latency, shape=replace(SHAPE, layers=2)),
         replace(latency, design=replace(DESIGN, clock_mhz=251.0)),
+        replace(latency, latencies=replace(DEFAULT_LATENCIES, engine=DEFAULT_LATENCIES.engine + 1)),
+        replace(latency, latencies=replace(DEFAULT_LATENCIES, engine=DEFAULT_LATENCIES.engine + 2)),
     ]
-    assert len({latency.digest, *(other.digest for other in others)}) == 5
+    assert len({latency.digest, *(other.digest for other in others)}) == 7
     assert latency.digest == _latency().digest
 
 
@@ -336,6 +339,14 @@ def test_a_model_without_a_quantity_leaves_the_closed_form_as_it_is() -> None:
     empty = FittedModel("u200", (), "0", {})
     fitted = design_latency(DESIGN, SHAPE, (50,), empty)
     assert fitted.coefficients.engine == _latency().coefficients.engine
+
+
+def test_the_shortest_and_the_longest_launch_fit_the_design() -> None:
+    one, most = (
+        float(_latency(lengths).latency(parse_pattern("head")).predict(np.array([[4, 4, 4]])).mean_ms[0])
+        for lengths in ((1,), (CONFIG.max_length,))
+    )
+    assert 0 < one <= most
 
 
 @pytest.mark.parametrize("lengths", [(), (65,), (64, 64, 1), (0,)])

@@ -144,6 +144,7 @@ def test_truncated_tensors_are_refused_in_one_line(stored: Path, keep: int) -> N
         ("schema_version", 99, "schema 99"),
         ("digest", "0" * 64, "digest"),
         ("digest", 7, "digest"),
+        ("schema_version", "3", "schema_version"),
         ("surplus", 1, "surplus"),
     ],
 )

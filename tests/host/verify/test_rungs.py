@@ -146,14 +146,15 @@ def test_a_task_whose_bits_and_metric_hold_adds_two_rungs(holding: Verification)
     assert found.tasks == (_task(),)
 
 
-def test_a_sequence_with_other_bits_fails_the_tasks_first_rung(holding: Verification) -> None:
+def test_sequences_with_other_bits_fail_the_tasks_first_rung_which_names_the_first(holding: Verification) -> None:
     sequences = list(_task().sequences)
     sequences[7] = replace(sequences[7], difference="token 2, channel 3: 4, expected 5")
+    sequences[9] = replace(sequences[9], difference="token 0, channel 1: 2, expected 3")
     (rung,) = _failed(with_tasks(holding, [_task(sequences=tuple(sequences))]))
     assert rung == Rung(
         "mrpc dev: L1 = pynq:0",
         False,
-        "1 of 400 sequences differ; row 7 (5 tokens), token 2, channel 3: 4, expected 5",
+        "2 of 400 sequences differ; row 7 (5 tokens), token 2, channel 3: 4, expected 5",
     )
 
 
