@@ -279,6 +279,14 @@ def test_under_a_latency_budget_the_uniform_candidate_prunes_no_more_than_it_tak
     assert not space_of("unstructured", low=0.3, latency_ms=0.63 * DENSE_MS).uniform()
 
 
+def test_a_latency_budget_may_be_just_what_most_pruning_takes() -> None:
+    """One eighth of the weights is kept at most: 18432 of them, a nanosecond each."""
+    fastest = 18432e-6
+    assert space_of("unstructured", low=0.0, high=0.875, latency_ms=fastest).patterns
+    with pytest.raises(AebertError, match=r"at ratio 0\.875 is predicted to take 0\.01843 ms"):
+        space_of("unstructured", low=0.0, high=0.875, latency_ms=0.999 * fastest)
+
+
 def test_a_free_ratio_goes_as_far_as_the_patterns_grid() -> None:
     space = space_of("head", "unstructured", low=0.1, high=0.95)
     for own in space.patterns.values():
