@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aebert.design.hardware_config import HardwareConfig
+from aebert.design.head_places import PROJECTIONS, head_places, head_width, is_padded, pad_heads
 from aebert.design.kernel_records import PARAMETER_BYTES, PARAMETERS, PASS, PassKind
 from aebert.design.program import Pass, Program
 from aebert.models.encoder import MATRIX_NAMES, EncoderShape, MatrixName
@@ -71,9 +72,10 @@ class MatrixImage:
     tiles: int
 
 
-def matrix_image(linear: QuantisedLinear, config: HardwareConfig) -> MatrixImage:
+def matrix_image(linear: QuantisedLinear, name: MatrixName, shape: EncoderShape, config: HardwareConfig) -> MatrixImage:
     """Raises AebertError when the matrix is not whole tiles."""
-    packed = pack_matrix(linear.weight, config.out_lanes, config.in_lanes)
+    padded = pad_heads(linear.weight, name, shape, config.in_lanes)
+    packed = pack_matrix(padded, config.out_lanes, config.in_lanes)
     return MatrixImage(
         weights=packed.weights.reshape(-1).view(np.uint8),
         indices=index_words(packed, config).reshape(-1),
@@ -84,7 +86,10 @@ def matrix_image(linear: QuantisedLinear, config: HardwareConfig) -> MatrixImage
 def build_memory_image(quantised: QuantisedEncoder, config: HardwareConfig) -> MemoryImage:
     """Packs every matrix and lays out every per-channel constant. Raises AebertError when the design is too small."""
     config.check_fits(quantised.shape)
-    matrices = [matrix_image(layer.matrix(name), config) for layer in quantised.layers for name in MATRIX_NAMES]
+    shape = quantised.shape
+    matrices = [
+        matrix_image(layer.matrix(name), name, shape, config) for layer in quantised.layers for name in MATRIX_NAMES
+    ]
     return join_images(matrices, quantised, config)
 
 
@@ -161,18 +166,29 @@ def _requantiser_block(requantiser: Requantiser) -> npt.NDArray[np.void]:
     return block
 
 
-def _blocks(quantised: QuantisedEncoder) -> Iterator[tuple[BlockKey, list[npt.NDArray[np.void]]]]:
+def _blocks(
+    quantised: QuantisedEncoder, config: HardwareConfig
+) -> Iterator[tuple[BlockKey, list[npt.NDArray[np.void]]]]:
     """The parameter blocks in program order; a residual pass has its LayerNorm's after the matmul's."""
-    size = quantised.shape.head_size
+    shape = quantised.shape
+    width = head_width(shape, config.in_lanes)
+
+    def padded(block: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+        """With zeros for the channels that pad heads: sums of zero stay zero whatever the constants."""
+        if not is_padded(shape, config.in_lanes):
+            return block
+        result = np.zeros(shape.heads * width, block.dtype)
+        result["shift"] = block["shift"][0]
+        result[head_places(shape, config.in_lanes)] = block
+        return result
+
     yield (-1, PassKind.LOAD.name.lower(), -1), [_requantiser_block(quantised.input_requantiser)]
     for number, layer in enumerate(quantised.layers):
-        yield (number, "query", -1), [_matmul_block(layer.query)]
-        yield (number, "key", -1), [_matmul_block(layer.key)]
-        yield (number, "value", -1), [_matmul_block(layer.value)]
-        for head in range(quantised.shape.heads):
-            channels = slice(head * size, (head + 1) * size)
-            requantiser = Requantiser(layer.context.multiplier[channels], layer.context.shift[channels])
-            yield (number, PassKind.CONTEXT.name.lower(), head), [_requantiser_block(requantiser)]
+        for name in PROJECTIONS:
+            yield (number, name, -1), [padded(_matmul_block(layer.matrix(name)))]
+        context = padded(_requantiser_block(layer.context))
+        for head in range(shape.heads):
+            yield (number, PassKind.CONTEXT.name.lower(), head), [context[head * width : (head + 1) * width]]
         yield (
             (number, "attention_output", -1),
             [_matmul_block(layer.attention_output), _norm_block(layer.attention_norm)],
@@ -181,14 +197,15 @@ def _blocks(quantised: QuantisedEncoder) -> Iterator[tuple[BlockKey, list[npt.ND
         yield (number, "ffn_out", -1), [_matmul_block(layer.ffn_out), _norm_block(layer.ffn_norm)]
 
 
-def _block_channels(shape: EncoderShape) -> Iterator[tuple[BlockKey, list[int]]]:
+def _block_channels(shape: EncoderShape, config: HardwareConfig) -> Iterator[tuple[BlockKey, list[int]]]:
     """How many channels each piece of every block of `_blocks` holds."""
+    width = head_width(shape, config.in_lanes)
     yield (-1, PassKind.LOAD.name.lower(), -1), [shape.hidden]
     for number in range(shape.layers):
-        for name in ("query", "key", "value"):
-            yield (number, name, -1), [shape.hidden]
+        for name in PROJECTIONS:
+            yield (number, name, -1), [shape.heads * width]
         for head in range(shape.heads):
-            yield (number, PassKind.CONTEXT.name.lower(), head), [shape.head_size]
+            yield (number, PassKind.CONTEXT.name.lower(), head), [width]
         yield (number, "attention_output", -1), [shape.hidden, shape.hidden]
         yield (number, "ffn_in", -1), [shape.ffn]
         yield (number, "ffn_out", -1), [shape.hidden, shape.hidden]
@@ -198,7 +215,7 @@ def _parameter_words(shape: EncoderShape, config: HardwareConfig) -> dict[BlockK
     """The first word of each block: they lie one after another, each piece beginning on a word."""
     first_word: dict[BlockKey, int] = {}
     position = 0
-    for key, channels in _block_channels(shape):
+    for key, channels in _block_channels(shape, config):
         first_word[key] = position
         position += sum(-(-count * PARAMETER_BYTES // config.word_bytes) for count in channels)
     return first_word
@@ -207,7 +224,8 @@ def _parameter_words(shape: EncoderShape, config: HardwareConfig) -> dict[BlockK
 def _parameter_bytes(quantised: QuantisedEncoder, config: HardwareConfig) -> Bytes:
     """All blocks as `_parameter_words` places them."""
     pieces: list[Bytes] = []
-    for (key, blocks), (place, channels) in zip(_blocks(quantised), _block_channels(quantised.shape), strict=True):
+    expected = _block_channels(quantised.shape, config)
+    for (key, blocks), (place, channels) in zip(_blocks(quantised, config), expected, strict=True):
         assert (key, [len(block) for block in blocks]) == (place, channels)
         pieces += [_whole_words(block.view(np.uint8).reshape(-1), config) for block in blocks]
     return np.concatenate(pieces)

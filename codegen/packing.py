@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aebert.design.hardware_config import HardwareConfig
-from aebert.design.workload import matrix_sizes
+from aebert.design.head_places import row_groups
 from aebert.models.encoder import MATRIX_NAMES, EncoderShape
 from aebert.support.errors import AebertError
 
@@ -100,11 +100,13 @@ def read_tile_counts(
     (`index_words` of all its matrices). Raises AebertError when the stream is not of such an encoder."""
     words = stream.reshape(-1, config.word_bytes)
     per_word = config.word_bytes // (config.in_lanes * config.index_bytes)
+    lanes = np.array([config.out_lanes]), np.array([config.in_lanes])
     position, layers = 0, []
     for _ in range(shape.layers):
         layer = []
         for name in MATRIX_NAMES:
-            groups = matrix_sizes(shape, name)[0] // config.out_lanes
+            filled, empty = row_groups(shape, name, *lanes)
+            groups = int(filled[0] + empty[0])
             tiles = 0
             for _ in range(0, groups, config.header_counts):
                 if position >= len(words):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aebert.design.hardware_config import HardwareConfig
-from aebert.models.encoder import MATRIX_NAMES, Encoder, Linear, MatrixName
+from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape, Linear, MatrixName
 from aebert.numerics.quantised import QuantisedEncoder, QuantisedLinear
 from aebert.quantisation.fixed_scales import FixedScales, linear_digest
 from aebert.support.byte_cache import ByteCache
@@ -44,16 +44,16 @@ class SubnetImages:
         matrices: dict[tuple[int, MatrixName], _Matrix] = {}
 
         def matrix(layer: int, name: MatrixName, linear: Linear) -> QuantisedLinear:
-            matrices[layer, name] = found = self._matrix(layer, name, linear)
+            matrices[layer, name] = found = self._matrix(subnet.shape, layer, name, linear)
             return found.quantised
 
         quantised = self._scales.quantise(subnet, matrix)
         images = [matrices[layer, name].image for layer in range(subnet.shape.layers) for name in MATRIX_NAMES]
         return quantised, join_images(images, quantised, self._config)
 
-    def _matrix(self, layer: int, name: MatrixName, linear: Linear) -> _Matrix:
+    def _matrix(self, shape: EncoderShape, layer: int, name: MatrixName, linear: Linear) -> _Matrix:
         def made() -> _Matrix:
             quantised = self._scales.quantise_matrix(layer, name, linear)
-            return _Matrix(quantised, matrix_image(quantised, self._config))
+            return _Matrix(quantised, matrix_image(quantised, name, shape, self._config))
 
         return self._known.get((layer, name, linear_digest(linear)), made)

@@ -18,7 +18,7 @@ Int16Array = npt.NDArray[np.int16]
 
 @dataclass(frozen=True)
 class StoredPass:
-    """What one pass put out: int16 [tokens of its token groups, channels (keys, for scores)]."""
+    """What one pass put out: int16 [tokens of its token groups, the model's channels (keys, for scores)]."""
 
     step: Pass
     values: Int16Array
@@ -70,7 +70,7 @@ def lanes_in_order(config: HardwareConfig, step: Pass) -> int:
 def _tokens_by_channels(config: HardwareConfig, step: Pass, vectors: Int16Array) -> Int16Array:
     blocks = vectors.reshape(-1, step.group_count, lanes_in_order(config, step), config.tokens)
     result: Int16Array = blocks.transpose(1, 3, 0, 2).reshape(step.group_count * config.tokens, -1)
-    return result
+    return result if step.places is None else result[:, list(step.places)]
 
 
 def expected_values(step: Pass, traces: Sequence[LayerTrace], residual: Int16Array) -> Int16Array:
@@ -85,7 +85,8 @@ def expected_values(step: Pass, traces: Sequence[LayerTrace], residual: Int16Arr
         probabilities: Int16Array = trace.probabilities[step.head].astype(np.int16)
         return probabilities
     if step.kind is PassKind.CONTEXT:
-        return trace.context[:, step.head * step.outputs : (step.head + 1) * step.outputs].astype(np.int16)
+        size = trace.context.shape[1] // len(trace.probabilities)
+        return trace.context[:, step.head * size : (step.head + 1) * size].astype(np.int16)
     values: Int16Array = getattr(trace, step.name).astype(np.int16)
     return values
 
@@ -93,7 +94,7 @@ def expected_values(step: Pass, traces: Sequence[LayerTrace], residual: Int16Arr
 def expected_bytes(
     config: HardwareConfig, program: Program, traces: Sequence[LayerTrace], residual: Int16Array
 ) -> npt.NDArray[np.uint8]:
-    """The output buffer that a program of one sequence must leave; padding tokens and lanes are zero."""
+    """The output buffer that a program of one sequence must leave; padding of tokens, lanes and heads is zero."""
     lanes = config.words_per_vector * config.word_bytes // 2
     pieces = []
     for step in program.passes:
@@ -102,7 +103,8 @@ def expected_bytes(
             continue
         values = expected_values(step, traces, residual)
         padded = np.zeros((step.group_count * config.tokens, count // step.group_count), np.int16)
-        padded[: values.shape[0], : values.shape[1]] = values
+        places = np.arange(values.shape[1]) if step.places is None else np.array(step.places)
+        padded[: values.shape[0], places] = values
         inner = lanes_in_order(config, step)
         blocks = padded.reshape(step.group_count, config.tokens, -1, inner).transpose(2, 0, 3, 1)
         vectors = np.zeros((count, lanes), "<i2")

@@ -100,7 +100,7 @@ def _project(folder: Path, board: str | None, design_file: Path | None) -> tuple
     manifest = project.manifest
     design = manifest_design(manifest)
     layers = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in project.quantised.layers]
-    return design, manifest.shape, weight_tiles(layers)
+    return design, manifest.shape, weight_tiles(manifest.shape, layers)
 
 
 def _schedule(folder: Path, design: Design) -> ScheduledKernel | None:

@@ -76,7 +76,7 @@ def comparison(project: Path, before: list[StoredRecord], after: list[StoredReco
         return
     weights = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in loaded.quantised.layers]
     lengths = (manifest.config.max_length,)
-    tiles = weight_tiles(weights)
+    tiles = weight_tiles(manifest.shape, weights)
     old = break_down(design, manifest.shape, tiles, lengths, None, synthesis_of(before, manifest.design_digest))
     new = break_down(design, manifest.shape, tiles, lengths, None, synthesis)
     assumed = {each.loop: each for each in estimated_schedules(manifest.config, source_pragmas(loaded.sources()))}

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aebert.design.bandwidth import MemoryRates
+from aebert.design.head_places import row_groups
 from aebert.design.launch_clock import CycleCount
 from aebert.design.launch_cycles import count_cycles, time_passes
 from aebert.design.pipeline_latencies import DEFAULT_LATENCIES, Latencies
 from aebert.design.size_arrays import Floats, Ints, Sizes
-from aebert.design.workload import Workload, matrix_sizes
+from aebert.design.workload import Workload, dense_tiles
 from aebert.models.encoder import MATRIX_NAMES, EncoderShape
 
 ATTENTION, FFN = slice(0, 4), slice(4, 6)  # of MATRIX_NAMES
@@ -113,10 +114,10 @@ class LaunchKind:
     @property
     def tile_limits(self) -> tuple[Floats, Floats]:
         """Fewest and most tiles [matrices] of each matrix: a row group has at least one."""
-        dimensions = np.array([matrix_sizes(self.shape, name) for name in MATRIX_NAMES])
-        groups = dimensions[:, 0] // int(self.sizes.out_lanes[0])
-        most = groups * (dimensions[:, 1] // int(self.sizes.in_lanes[0]))
-        return groups.astype(np.float64), most.astype(np.float64)
+        lanes = self.sizes.out_lanes, self.sizes.in_lanes
+        least = [sum(row_groups(self.shape, name, *lanes)) for name in MATRIX_NAMES]
+        most = [dense_tiles(self.shape, name, self.sizes) for name in MATRIX_NAMES]
+        return np.array(least, np.float64)[:, 0], np.array(most, np.float64)[:, 0]
 
 
 def half_layers(kind: LaunchKind) -> HalfLayers:

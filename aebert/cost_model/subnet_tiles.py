@@ -14,9 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from aebert.design.hardware_config import HardwareConfig
+from aebert.design.head_places import PROJECTIONS, is_padded, pad_heads, row_groups
 from aebert.design.size_arrays import Floats, Ints, Sizes
-from aebert.design.workload import count_tiles, expected_tiles, matrix_sizes
-from aebert.models.encoder import MATRIX_NAMES, EncoderShape, MatrixName
+from aebert.design.workload import (
+    count_tiles,
+    dense_tiles,
+    expected_tiles,
+    pattern_matrix_tiles,
+)
+from aebert.models.encoder import MATRIX_NAMES, EncoderShape, MatrixName, matrix_sizes
 from aebert.pruning.masks import expand_units
 from aebert.pruning.unit_counts import ATTENTION_MATRICES, FFN_MATRICES, Site, list_sites
 from aebert.pruning.zero_patterns import Block, ColumnBlock, Float64Array, Pattern, RowBlock, Structured, Vector
@@ -141,7 +147,8 @@ def mask_tile_model(
         for kept in np.linspace(0, site.units, _KNOTS):
             masks = expand_units(pattern.select(unit_scores, round(kept)), site, shape, pattern)
             for name, mask in masks.items():
-                counted[name].append(count_tiles(mask, config.out_lanes, config.in_lanes))
+                padded = pad_heads(mask, name, shape, config.in_lanes)
+                counted[name].append(count_tiles(padded, config.out_lanes, config.in_lanes))
         for name, tiles in counted.items():
             rules[site.layer, name] = number, Knots(np.array(tiles, np.float64))
     return _tile_model(shape, config, sites, rules, 0.0)
@@ -158,7 +165,7 @@ def _tile_model(
     numbers, units, found = [], [], []
     for layer in range(shape.layers):
         for name in MATRIX_NAMES:
-            dense = float(_tiles_of(matrix_sizes(shape, name), config))
+            dense = float(dense_tiles(shape, name, Sizes.of(config))[0])
             number, rule = rules.get((layer, name), (0, Rounds(1, 0.0, dense, dense)))
             numbers.append(number)
             units.append(sites[number].units)
@@ -182,17 +189,15 @@ def _at(rule: Rounds | Knots, units: int, shares: Floats) -> Floats:
     return np.maximum(shares * (units / rule.units) * rule.per_round + rule.constant, rule.least)
 
 
-def _tiles_of(matrix: tuple[int, int], config: HardwareConfig) -> int:
-    """Tiles of a dense matrix."""
-    return matrix[0] // config.out_lanes * (matrix[1] // config.in_lanes)
-
-
 def _rounds(shape: EncoderShape, pattern: Pattern, name: MatrixName, config: HardwareConfig) -> Rounds | None:
     """The exact count, where there is one."""
     outputs, inputs = matrix_sizes(shape, name)
     groups, rows = outputs // config.out_lanes, inputs // config.in_lanes
+    padded = is_padded(shape, config.in_lanes)
+    if padded and name in PROJECTIONS:
+        return None  # a unit may lie in two row groups
     if isinstance(pattern, Structured):
-        if name not in ATTENTION_MATRICES:
+        if padded or name not in ATTENTION_MATRICES:
             return None
         if name == ATTENTION_MATRICES[-1]:  # takes the heads' results in
             return Rounds(1, groups * (shape.head_size / config.in_lanes), 0.0, groups)
@@ -217,11 +222,11 @@ def _expected(shape: EncoderShape, pattern: Pattern, name: MatrixName, sizes: Si
     if not isinstance(pattern, Structured):
         rows, columns = pattern.unit_shape
         banks = pattern.banks if isinstance(pattern, Vector) else None
-        return expected_tiles(matrix, sizes, density, rows=rows, columns=columns, banks=banks)
-    if name == FFN_MATRICES[-1]:  # whole input channels, the same in all row groups
+        return pattern_matrix_tiles(shape, name, sizes, density, rows=rows, columns=columns, banks=banks)
+    if name in (ATTENTION_MATRICES[-1], FFN_MATRICES[-1]):  # whole input channels, the same in all row groups
         return expected_tiles(matrix, sizes, density, rows=outputs)
-    # Whole outputs: a row group is full, or empty and one tile.
-    groups = outputs // sizes.out_lanes
-    filled = 1.0 - (1.0 - density) ** sizes.out_lanes
-    tiles: Floats = groups * (1.0 + filled * (inputs // sizes.in_lanes - 1))
-    return tiles
+    # Whole outputs: a row group is full, or empty and one tile. All outputs of one are of the same head.
+    groups, padding = row_groups(shape, name, sizes.out_lanes, sizes.in_lanes)
+    filled = density if name in PROJECTIONS else 1.0 - (1.0 - density) ** sizes.out_lanes
+    more: Floats = groups * filled * (inputs // sizes.in_lanes - 1)
+    return more + (groups + padding)

@@ -10,7 +10,8 @@ import numpy as np
 from aebert.design.bandwidth import memory_rates
 from aebert.design.board import Board
 from aebert.design.board_fit import achievable_clock_mhz, check_fit, placements, usage
-from aebert.design.hardware_config import HardwareConfig
+from aebert.design.hardware_config import HardwareConfig, IllegalSizes
+from aebert.design.head_places import attention_width
 from aebert.design.launch_cycles import count_cycles
 from aebert.design.size_arrays import Floats, Sizes
 from aebert.design.workload import Workload, pattern_tiles
@@ -48,7 +49,7 @@ def legal_configs(
     if given.max_tokens is not None and given.max_tokens < max_length:
         raise AebertError(f"max_tokens = {given.max_tokens}: must hold one sequence of the maximum length {max_length}")
     found: list[HardwareConfig] = []
-    reason = f"no design has output lanes within {vector_lanes}"
+    refused: list[_Refusal] = []
     choices = (
         POWERS if given.tokens is None else (given.tokens,),
         [n for n in POWERS if n <= vector_lanes] if given.out_lanes is None else (given.out_lanes,),
@@ -63,10 +64,20 @@ def legal_configs(
         if isinstance(config, HardwareConfig):
             found.append(config)
         else:
-            reason = config
+            refused.append(config)
     if not found:
+        # What stands in the way of those that come nearest, and of them those with the fewest lanes.
+        reason = max(refused, key=lambda refusal: refusal.held).reason
         raise AebertError(f"board {board.name}: no design runs this encoder at length {max_length}: {reason}")
     return found
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Why a choice of sizes is none; ``held``: how many rules it keeps."""
+
+    reason: str
+    held: float
 
 
 def _config(
@@ -79,17 +90,17 @@ def _config(
     word_bytes: int,
     row_slices: int,
     max_tokens: int | None,
-) -> HardwareConfig | str:
+) -> HardwareConfig | _Refusal:
     """The config, or why there is none."""
-    if tokens < 1:
-        return f"tokens = {tokens} must be a power of two"
+    if min(tokens, in_lanes) < 1:
+        return _Refusal(f"tokens = {tokens} and in_lanes = {in_lanes} must be powers of two", 0)
     length_groups = -(-max_length // tokens)
     try:
         config = HardwareConfig(
             tokens=tokens,
             out_lanes=out_lanes,
             in_lanes=in_lanes,
-            max_hidden=shape.hidden,
+            max_hidden=max(shape.hidden, attention_width(shape, in_lanes)),
             max_ffn=shape.ffn,
             max_length=length_groups * tokens,
             max_groups=length_groups if max_tokens is None else -(-max_tokens // tokens),
@@ -99,8 +110,10 @@ def _config(
             activation=shape.activation,
         )
         config.check_fits(shape)
+    except IllegalSizes as error:
+        return _Refusal(str(error), error.held)
     except AebertError as error:
-        return str(error)
+        return _Refusal(str(error), np.inf)
     return config
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aebert.design.data_widths import WIDTH_OF
+from aebert.design.head_places import attention_width
 from aebert.design.kernel_records import HEADER_COUNT_BYTES
 from aebert.models.encoder import EncoderShape
 from aebert.numerics.activation import FFN_ACTIVATIONS, FfnActivation
@@ -48,6 +49,14 @@ DSP_PACKING = {
 }
 
 
+class IllegalSizes(AebertError):
+    """Numbers that do not go together; ``held`` rules do hold, in the order in which they are looked at."""
+
+    def __init__(self, message: str, held: int) -> None:
+        super().__init__(message)
+        self.held = held
+
+
 @dataclass(frozen=True)
 class HardwareConfig:
     """Parallelism and capacities of one design; any subnet within the capacities runs on it.
@@ -56,7 +65,7 @@ class HardwareConfig:
     ``max_groups`` the token groups of one launch. ``word_bytes`` is the width of the AXI ports. FIFO depths are in
     elements of their stream. ``activation`` is the FFN's function, whose table the kernel holds. ``row_slices``: the
     units behind the engine are tokens / row_slices wide, and take that many cycles for a row of tokens. Raises
-    AebertError when the numbers do not go together.
+    IllegalSizes when the numbers do not go together.
     """
 
     tokens: int
@@ -75,9 +84,9 @@ class HardwareConfig:
     row_slices: int = 1
 
     def __post_init__(self) -> None:
-        for rule, message in self._rules():
+        for held, (rule, message) in enumerate(self._rules()):
             if not rule:
-                raise AebertError(f"hardware config: {message}")
+                raise IllegalSizes(f"hardware config: {message}", held)
 
     def _rules(self) -> list[tuple[bool, str]]:
         powers = {
@@ -131,7 +140,8 @@ class HardwareConfig:
             ),
             (
                 self.max_hidden % self.in_lanes == 0 and self.max_ffn % self.in_lanes == 0,
-                f"max_hidden = {self.max_hidden} and max_ffn = {self.max_ffn} must be multiples of in_lanes",
+                f"max_hidden = {self.max_hidden} and max_ffn = {self.max_ffn} must be multiples of in_lanes = "
+                f"{self.in_lanes}",
             ),
             (
                 0 < self.max_length <= MAX_TOKENS and self.max_length % self.tokens == 0,
@@ -193,9 +203,10 @@ class HardwareConfig:
                 raise AebertError(f"encoder: {field} = {value} exceeds the design's {limit}; generate a larger design")
             if value % lanes:
                 raise AebertError(f"encoder: {field} = {value} must be a multiple of in_lanes = {lanes}")
-        if shape.head_size % lanes:
+        if (width := attention_width(shape, lanes)) > self.max_hidden:
             raise AebertError(
-                f"encoder: head size {shape.head_size} must be a multiple of in_lanes = {lanes}; use fewer input lanes"
+                f"encoder: {shape.heads} heads of {shape.head_size} take {width} channels on in_lanes = {lanes}, which "
+                f"exceeds the design's max_hidden = {self.max_hidden}; generate a larger design"
             )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from aebert.design.bandwidth import MemoryRates
 from aebert.design.hardware_config import BURST_BYTES, OUTSTANDING_BURSTS, PROBABILITY_SLOTS
+from aebert.design.head_places import PROJECTIONS, head_widths
 from aebert.design.kernel_records import PARAMETER_BYTES, PASS_BYTES
 from aebert.design.kernel_streams import PASS_DEPTH, stream_depths
 from aebert.design.launch_clock import Clock, CycleCount, Done, PassTime, ScoredHead
@@ -18,7 +19,6 @@ from aebert.design.workload import Workload
 from aebert.models.encoder import MATRIX_NAMES, MatrixName
 
 SIMULATED_HEADS = PROBABILITY_SLOTS + 2  # with `extrapolate`, the following heads repeat the last of these
-_PROJECTIONS: tuple[MatrixName, ...] = ("query", "key", "value")
 
 
 def _ceil_divide(value: Floats | float, divisor: Floats) -> Floats:
@@ -66,6 +66,8 @@ class Walk:
         self._tokens = sizes.tokens.astype(np.float64)
         self._out_lanes = sizes.out_lanes.astype(np.float64)
         self._in_lanes = sizes.in_lanes.astype(np.float64)
+        # Channels that a head takes, padding included.
+        self._head: Floats = head_widths(self._shape, sizes.in_lanes).astype(np.float64)
         self._word_bytes = sizes.word_bytes.astype(np.float64)
         # Cycles for which a row of tokens occupies a unit behind the engine.
         self._slices = sizes.row_slices.astype(np.float64)
@@ -171,17 +173,23 @@ class Walk:
         """``tiles`` [matrices, designs]."""
         self._layer += 1
         of = dict(zip(MATRIX_NAMES, tiles, strict=True))
-        hidden, ffn = self._shape.hidden, self._shape.ffn
+        width: Floats = self._shape.heads * self._head
         control = self._latencies.pass_control  # of the process that wrote back: nobody else waits for it
         normalised = self.clock.layer_norm - control
-        keys_projected, projected = [self._from_memory(name, of[name], hidden, normalised) for name in _PROJECTIONS][1:]
+        keys_projected, projected = [self._from_memory(name, of[name], width, normalised) for name in PROJECTIONS][1:]
         self._attention(keys_projected, projected)
         self._residual("attention_output", of["attention_output"])
-        self._from_memory("ffn_in", of["ffn_in"], ffn, self.clock.layer_norm - control)
+        self._from_memory("ffn_in", of["ffn_in"], self._shape.ffn, self.clock.layer_norm - control)
         self._residual("ffn_out", of["ffn_out"])
 
     def _from_memory(
-        self, name: MatrixName, tiles: Floats, outputs: int, ready: Floats, *, held_back: Floats | None = None
+        self,
+        name: MatrixName,
+        tiles: Floats,
+        outputs: Floats | float,
+        ready: Floats,
+        *,
+        held_back: Floats | None = None,
     ) -> Floats:
         """A pass over a weight matrix. The reader runs ahead of the engine by what the FIFO of tiles holds, and the
         tile counts of the row groups, which come out of their headers one by one, by what theirs holds."""
@@ -227,7 +235,7 @@ class Walk:
         groups: _Groups,
         ready: Floats,
         *,
-        channels: float = 0.0,
+        channels: Floats | float | None = None,
         fetched: Floats | float = -np.inf,
         drain_from: Floats | float = 0.0,
         held_back: Floats | float = -np.inf,
@@ -250,7 +258,7 @@ class Walk:
         free = np.maximum(clock.requantise, drain_from)
         drain = np.maximum(free, start + (row_steps - groups.count + 1.0) + self._engine_depth)
         known = np.maximum(clock.parameters, told) + latencies.pass_control
-        if channels:
+        if channels is not None:
             known = known + self._parameter_start + channels * self._cycles_per_channel
         drained_cycles = vectors * self._slices
         taken = np.maximum(drain + drained_cycles, held_back)
@@ -266,7 +274,7 @@ class Walk:
         taken = np.maximum(np.maximum(taken, drain + drained_cycles), known)
         done = np.maximum(taken, end + groups.last_results)
         drained = done + latencies.requantise
-        if channels:
+        if channels is not None:
             # The last parameters of the pass wait in their FIFO, or all of them behind the last of the pass before.
             tail = (done - drain) * self._parameter_fifo / channels
             held = np.where(channels > self._parameter_fifo, done - tail, clock.parameters_taken)
@@ -307,7 +315,7 @@ class Walk:
         latencies, groups = self._latencies, self._of_length[length]
         key_groups = _ceil_divide(length, self._out_lanes)
         vectors = key_groups * self._out_lanes * groups.count
-        steps = key_groups * (self._shape.head_size / self._in_lanes) * groups.count
+        steps = key_groups * (self._head / self._in_lanes) * groups.count
         # The scores of this head wait in a FIFO that those of the one before may still fill.
         held_back = self.clock.exponentials - (self._held_scores - vectors * self._slices)
         scored = self._matmul(steps, vectors, groups, projected, held_back=held_back)
@@ -324,11 +332,11 @@ class Walk:
     def _context(self, waiting: list[ScoredHead], projected: Floats) -> None:
         """Of the first head that is ``waiting``."""
         head = self._hold_up(waiting.pop(0), len(waiting))
-        size, groups = self._shape.head_size, self._of_length[head.length]
-        steps = size / self._out_lanes * _ceil_divide(head.length, self._in_lanes) * groups.count
+        width, groups = self._head, self._of_length[head.length]
+        steps = width / self._out_lanes * _ceil_divide(head.length, self._in_lanes) * groups.count
         ready = np.maximum(head.probabilities, projected)
-        vectors = size * groups.count
-        done = self._matmul(steps, vectors, groups, ready, channels=size, drain_from=head.quotients, writes_back=True)
+        vectors = width * groups.count
+        done = self._matmul(steps, vectors, groups, ready, channels=width, drain_from=head.quotients, writes_back=True)
         self._attended.append(done)
         self._tell("context", self.clock.engine, vectors)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.kernel_records import PassKind
 from aebert.design.program import Pass, Program
-from aebert.models.encoder import EncoderShape, MatrixName
+from aebert.models.encoder import EncoderShape, MatrixName, matrix_sizes
 
 TileCounts = Mapping[tuple[int, MatrixName], int]
 
@@ -37,8 +37,8 @@ def program_work(
     for step in program.passes:
         if step.matrix is not None:
             count = tiles[step.layer, step.matrix]
-            inputs = shape.ffn if step.matrix == "ffn_out" else shape.hidden
-            dense = step.outputs * inputs * tokens
+            outputs, inputs = matrix_sizes(shape, step.matrix)
+            dense = outputs * inputs * tokens
             work.append(PassWork(step, count * step.group_count, count * lanes * tokens, dense))
         elif step.kind in (PassKind.SCORES, PassKind.CONTEXT):
             steps = step.outputs // config.out_lanes * step.tiles * step.group_count

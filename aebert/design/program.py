@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aebert.design.hardware_config import PROBABILITY_SLOTS, HardwareConfig, operand_layout
+from aebert.design.head_places import head_places, head_width, is_padded
 from aebert.design.kernel_records import Buffer, PassFlag, PassKind
 from aebert.models.encoder import EncoderShape, MatrixName
 from aebert.numerics.quantised import QuantisedEncoder, QuantisedLayer
@@ -29,7 +30,8 @@ class Pass:
     """One step of a program; `fields` are those of the kernel's record (aebert.design.kernel_records.PASS).
 
     ``matrix`` is None where the weight tiles are keys or values, or where there are none. ``layer``, ``head`` and
-    ``sequence`` are -1 where the pass is not about one.
+    ``sequence`` are -1 where the pass is not about one. ``places``: where the model's channels lie among ``outputs``,
+    the others being padding; None where they are all of them.
     """
 
     kind: PassKind
@@ -48,6 +50,7 @@ class Pass:
     weight_base: int = 0
     buffer: Buffer = Buffer.OPERANDS
     destination: int = 0
+    places: tuple[int, ...] | None = None
     awaits: Awaits = Awaits()
     scalars: tuple[int, int, int] = (0, 0, 0)
 
@@ -177,7 +180,12 @@ class _Builder:
         self._first_groups = first_groups
         self._groups = groups
         self._layout = operand_layout(config)
-        self._context_base = self._layout.wide_base + shape.hidden // config.in_lanes
+        self._head = head_width(shape, config.in_lanes)
+        self._channels = shape.heads * self._head
+        self._places: tuple[int, ...] | None = None
+        if is_padded(shape, config.in_lanes):
+            self._places = tuple(head_places(shape, config.in_lanes).tolist())
+        self._context_base = self._layout.wide_base + self._channels // config.in_lanes
         self._counts = _Counts()
 
     def load(self) -> Pass:
@@ -227,12 +235,12 @@ class _Builder:
             PassKind.PROJECT,
             name,
             layer,
-            outputs=self._shape.hidden,
+            outputs=self._channels,
             source=self._layout.hidden_base,
             awaits=Awaits(layer_norm=self._counts.layer_norm),
         )
         self._counts.requantise += step.outputs * step.group_count
-        return replace(step, buffer=buffer, destination=destination)
+        return replace(step, buffer=buffer, destination=destination, places=self._places)
 
     def _residual(self, name: MatrixName, layer: int, epsilon: int, shift: int, *, source: int) -> Pass:
         step = self._matmul(
@@ -252,7 +260,7 @@ class _Builder:
         Scores need queries and keys, the context values too, which are projected last.
         """
         projected = self._counts.requantise
-        keys_projected = projected - self._shape.hidden * self._groups
+        keys_projected = projected - self._channels * self._groups
         waiting: list[Pass] = []
         turn = 0
         for sequence in range(len(self._lengths)):
@@ -267,7 +275,7 @@ class _Builder:
 
     def _scores(self, layer: int, weights: QuantisedLayer, sequence: int, head: int, slot: int, projected: int) -> Pass:
         config, length = self._config, self._lengths[sequence]
-        rows = self._shape.head_size // config.in_lanes
+        rows = self._head // config.in_lanes
         step = Pass(
             PassKind.SCORES,
             layer,
@@ -288,11 +296,11 @@ class _Builder:
         return step
 
     def _context(self, layer: int, sequence: int, head: int, slot: int, projected: int) -> Pass:
-        config, length, size = self._config, self._lengths[sequence], self._shape.head_size
+        config, length, width = self._config, self._lengths[sequence], self._head
         step = Pass(
             PassKind.CONTEXT,
             layer,
-            outputs=size,
+            outputs=width,
             head=head,
             sequence=sequence,
             unsigned_operands=True,
@@ -301,9 +309,17 @@ class _Builder:
             group_count=config.groups(length),
             length=length,
             source=self._layout.probability_base + slot * self._layout.probability_rows,
-            weight_base=head * size // config.out_lanes,
-            destination=self._context_base + head * size // config.in_lanes,
+            weight_base=head * width // config.out_lanes,
+            destination=self._context_base + head * width // config.in_lanes,
+            places=self._places_of(head),
             awaits=Awaits(requantise=projected, softmax=self._counts.softmax),
         )
         self._counts.requantise += step.outputs * step.group_count
         return step
+
+    def _places_of(self, head: int) -> tuple[int, ...] | None:
+        """Of the channels of one head, among those that it takes."""
+        if self._places is None:
+            return None
+        size = self._shape.head_size
+        return tuple(place - head * self._head for place in self._places[head * size : (head + 1) * size])

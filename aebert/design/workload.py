@@ -9,8 +9,9 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from aebert.design.head_places import pad_heads, row_groups
 from aebert.design.size_arrays import Floats, Ints, Sizes
-from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape, MatrixName
+from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape, MatrixName, matrix_sizes
 from aebert.support.errors import AebertError
 
 # Tiles of every matrix on designs of these sizes, [layers, matrices, designs], matrices as in MATRIX_NAMES.
@@ -26,14 +27,6 @@ class Workload:
     lengths: tuple[int, ...]
 
 
-def matrix_sizes(shape: EncoderShape, name: MatrixName) -> tuple[int, int]:
-    """(outputs, inputs)."""
-    return {
-        "ffn_in": (shape.ffn, shape.hidden),
-        "ffn_out": (shape.hidden, shape.ffn),
-    }.get(name, (shape.hidden, shape.hidden))
-
-
 def pattern_tiles(
     shape: EncoderShape, ratio: float, rows: int, *, columns: int = 1, banks: int | None = None
 ) -> TileCounts:
@@ -44,7 +37,7 @@ def pattern_tiles(
 
     def count(sizes: Sizes) -> Ints:
         layer = [
-            expected_tiles(matrix_sizes(shape, name), sizes, 1.0 - ratio, rows=rows, columns=columns, banks=banks)
+            pattern_matrix_tiles(shape, name, sizes, 1.0 - ratio, rows=rows, columns=columns, banks=banks)
             for name in MATRIX_NAMES
         ]
         counts = np.rint(np.array(layer)).astype(np.int64)
@@ -53,8 +46,30 @@ def pattern_tiles(
     return count
 
 
+def pattern_matrix_tiles(
+    shape: EncoderShape,
+    name: MatrixName,
+    sizes: Sizes,
+    density: Floats | float,
+    *,
+    rows: int,
+    columns: int = 1,
+    banks: int | None = None,
+) -> Floats:
+    """`expected_tiles` of a matrix of the encoder, whose heads may be padded: a row group of padding is one tile."""
+    filled, empty = row_groups(shape, name, sizes.out_lanes, sizes.in_lanes)
+    matrix = filled * sizes.out_lanes, matrix_sizes(shape, name)[1]
+    return expected_tiles(matrix, sizes, density, rows=rows, columns=columns, banks=banks) + empty
+
+
+def dense_tiles(shape: EncoderShape, name: MatrixName, sizes: Sizes) -> Ints:
+    """Tiles of an unpruned matrix, [designs]."""
+    filled, empty = row_groups(shape, name, sizes.out_lanes, sizes.in_lanes)
+    return filled * (matrix_sizes(shape, name)[1] // sizes.in_lanes) + empty
+
+
 def expected_tiles(
-    matrix: tuple[int, int],
+    matrix: tuple[Ints | int, int],
     sizes: Sizes,
     density: Floats | float,
     *,
@@ -112,7 +127,7 @@ def _largest_deviate(count: Ints) -> Floats:
     return result
 
 
-def weight_tiles(layers: Sequence[Sequence[npt.NDArray[np.generic]]]) -> TileCounts:
+def weight_tiles(shape: EncoderShape, layers: Sequence[Sequence[npt.NDArray[np.generic]]]) -> TileCounts:
     """The tiles that packing these weights gives: per group of outputs, as many as the fullest bank needs.
 
     ``layers``: for each layer the matrices [outputs, inputs] in the order of MATRIX_NAMES.
@@ -125,7 +140,13 @@ def weight_tiles(layers: Sequence[Sequence[npt.NDArray[np.generic]]]) -> TileCou
         pairs, which = np.unique(lanes, axis=1, return_inverse=True)
         for out_lanes, in_lanes in pairs.T.tolist():
             if (out_lanes, in_lanes) not in known:
-                known[out_lanes, in_lanes] = [[count_tiles(m, out_lanes, in_lanes) for m in layer] for layer in used]
+                known[out_lanes, in_lanes] = [
+                    [
+                        count_tiles(pad_heads(matrix, name, shape, in_lanes), out_lanes, in_lanes)
+                        for name, matrix in zip(MATRIX_NAMES, layer, strict=True)
+                    ]
+                    for layer in used
+                ]
         # Shape [layers, matrices, pairs].
         table = np.array([known[out_lanes, in_lanes] for out_lanes, in_lanes in pairs.T.tolist()]).transpose(1, 2, 0)
         result: Ints = table[:, :, which.reshape(-1)]
@@ -136,7 +157,8 @@ def weight_tiles(layers: Sequence[Sequence[npt.NDArray[np.generic]]]) -> TileCou
 
 def subnet_tiles(encoder: Encoder) -> TileCounts:
     """`weight_tiles` of an encoder."""
-    return weight_tiles([[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in encoder.layers])
+    layers = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in encoder.layers]
+    return weight_tiles(encoder.shape, layers)
 
 
 def count_tiles(used: npt.NDArray[np.bool_], out_lanes: int, in_lanes: int) -> int:

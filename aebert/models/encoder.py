@@ -50,6 +50,14 @@ class EncoderShape:
         return self.hidden // self.heads
 
 
+def matrix_sizes(shape: EncoderShape, name: MatrixName) -> tuple[int, int]:
+    """(outputs, inputs)."""
+    return {
+        "ffn_in": (shape.ffn, shape.hidden),
+        "ffn_out": (shape.hidden, shape.ffn),
+    }.get(name, (shape.hidden, shape.hidden))
+
+
 @dataclass(frozen=True)
 class EncoderLayer:
     """One Transformer layer: the six prunable matrices and the two LayerNorms."""

@@ -98,7 +98,8 @@ def collect_hardware(project: Project, timed: TimedRun, schedule: StoredSchedule
     config = manifest.config
     board = load_board(manifest.board)
     design = Design(config, board, manifest.clock_mhz, manifest.compute_units)
-    tiles = weight_tiles([[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in project.quantised.layers])
+    layers = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in project.quantised.layers]
+    tiles = weight_tiles(manifest.shape, layers)
     lengths = timed.program.lengths
     latencies = scheduled_latencies(config, timed.schedules)
     scheduled = None if schedule is None else ScheduledKernel(latencies, schedule.reached_mhz)
@@ -125,7 +126,7 @@ def collect_hardware(project: Project, timed: TimedRun, schedule: StoredSchedule
 def _dense_tiles(project: Project) -> TileCounts:
     layers = project.quantised.layers
     full = [np.ones_like(layers[0].matrix(name).weight) for name in MATRIX_NAMES]
-    return weight_tiles([full] * len(layers))
+    return weight_tiles(project.quantised.shape, [full] * len(layers))
 
 
 def kind_of(name: str) -> str:

@@ -103,7 +103,7 @@ def test_other_boards_generate_with_their_own_sizes_and_verify(
         (["--board", "u999"], "board 'u999' is not known"),
         (["--board", "../u200"], "is not known"),
         (["--board", "u200", "--tokens", "3"], "tokens = 3 must be a power of two"),
-        (["--board", "u200", "--in-lanes", "16"], "must be a multiple of in_lanes = 16"),
+        (["--board", "u200", "--in-lanes", "64"], "must be a multiple of in_lanes = 64"),
         (["--board", "u200", "--max-seq", "4096"], "at most 512"),
         (["--board", "u200", "--clock-mhz", "-5"], "'--clock-mhz'"),
         (["--board", "u200", "--compute-units", "0"], "'--compute-units'"),

@@ -120,7 +120,10 @@ def test_weights_and_indices_are_those_of_the_matrices_in_order() -> None:
 
 
 def test_joined_and_stored_images_are_the_built_one() -> None:
-    matrices = [matrix_image(layer.matrix(name), CONFIG) for layer in QUANTISED.layers for name in MATRIX_NAMES]
+    shape = QUANTISED.shape
+    matrices = [
+        matrix_image(layer.matrix(name), name, shape, CONFIG) for layer in QUANTISED.layers for name in MATRIX_NAMES
+    ]
     stored = stored_memory_image(IMAGE.weights, IMAGE.indices, IMAGE.parameters, IMAGE.counts, QUANTISED.shape, CONFIG)
     for again in (join_images(matrices, QUANTISED, CONFIG), stored):
         for field in ("weights", "indices", "parameters"):
@@ -164,7 +167,7 @@ def test_a_pass_is_64_bytes_with_its_fields_in_the_order_of_the_struct() -> None
         (random_shape(1, 32, 2, 36), "hidden = 32 exceeds the design's 24"),
         (random_shape(1, 24, 2, 44), "ffn = 44 exceeds the design's 40"),
         (random_shape(1, 24, 3, 38), "ffn = 38 must be a multiple of in_lanes = 4"),
-        (random_shape(1, 24, 4, 36), "head size 6 must be a multiple of in_lanes = 4"),
+        (random_shape(1, 24, 4, 36), "4 heads of 6 take 32 channels on in_lanes = 4"),
     ],
 )
 def test_an_encoder_that_the_design_does_not_hold_is_refused_by_packer_and_image(shape: object, message: str) -> None:
@@ -179,7 +182,7 @@ def test_a_matrix_that_is_not_whole_tiles_is_refused() -> None:
     (layer, _) = QUANTISED.layers
     ragged = replace(layer.query, weight=layer.query.weight[:23])
     with pytest.raises(AebertError, match="weight matrix 23x24: must be whole tiles of 2 x 4"):
-        matrix_image(ragged, CONFIG)
+        matrix_image(ragged, "ffn_in", QUANTISED.shape, CONFIG)
     for shape in ((22, 22), (23, 24)):
         with pytest.raises(AebertError, match="must be whole tiles"):
             pack_matrix(np.zeros(shape, np.int8), 2, 4)

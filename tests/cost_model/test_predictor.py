@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,10 +25,11 @@ from aebert.design.board import load_board
 from aebert.design.board_fit import check_fit
 from aebert.design.design import Design
 from aebert.design.hardware_config import HardwareConfig
+from aebert.design.head_places import pad_heads
 from aebert.design.pipeline_latencies import DEFAULT_LATENCIES
 from aebert.design.size_arrays import Floats, Ints
 from aebert.design.workload import count_tiles
-from aebert.models.encoder import MATRIX_NAMES
+from aebert.models.encoder import MATRIX_NAMES, EncoderShape, MatrixName, matrix_sizes
 from aebert.pruning.candidate import Candidate
 from aebert.pruning.masks import expand_units
 from aebert.pruning.unit_counts import Site, list_sites
@@ -84,29 +86,29 @@ def test_more_tiles_never_take_fewer_cycles(seed: int, layer: int, matrix: int, 
     assert _halves((50,)).cycles(fuller)[0] >= _halves((50,)).cycles(tiles)[0] - 1e-6
 
 
-def _packed(pattern: Pattern, kept: Ints, seed: int) -> Floats:
+def _packed(pattern: Pattern, kept: Ints, seed: int, shape: EncoderShape = SHAPE) -> Floats:
     """Tiles [layers, matrices] of masks with random scores."""
     random = np.random.default_rng(seed)
+
+    def tiles(name: MatrixName, mask: npt.NDArray[np.bool_]) -> int:
+        return count_tiles(pad_heads(mask, name, shape, CONFIG.in_lanes), CONFIG.out_lanes, CONFIG.in_lanes)
+
     dense = {
-        (layer, name): count_tiles(np.ones(_matrix(name), bool), CONFIG.out_lanes, CONFIG.in_lanes)
-        for layer in range(SHAPE.layers)
+        (layer, name): tiles(name, np.ones(matrix_sizes(shape, name), bool))
+        for layer in range(shape.layers)
         for name in MATRIX_NAMES
     }
-    for site, count in zip(list_sites(SHAPE, pattern), kept.tolist(), strict=True):
-        masks = expand_units(pattern.select(_scores(site, pattern, random), count), site, SHAPE, pattern)
+    for site, count in zip(list_sites(shape, pattern), kept.tolist(), strict=True):
+        masks = expand_units(pattern.select(_scores(site, pattern, random, shape), count), site, shape, pattern)
         for name, mask in masks.items():
-            dense[site.layer, name] = count_tiles(mask, CONFIG.out_lanes, CONFIG.in_lanes)
-    return np.array(list(dense.values()), np.float64).reshape(SHAPE.layers, -1)
+            dense[site.layer, name] = tiles(name, mask)
+    return np.array(list(dense.values()), np.float64).reshape(shape.layers, -1)
 
 
-def _matrix(name: str) -> tuple[int, int]:
-    return {"ffn_in": (SHAPE.ffn, SHAPE.hidden), "ffn_out": (SHAPE.hidden, SHAPE.ffn)}.get(name, (SHAPE.hidden,) * 2)
-
-
-def _scores(site: Site, pattern: Pattern, random: np.random.Generator) -> Float64Array:
+def _scores(site: Site, pattern: Pattern, random: np.random.Generator, shape: EncoderShape = SHAPE) -> Float64Array:
     if isinstance(pattern, Structured):
         return random.random(site.units)
-    outputs, inputs = _matrix(site.matrices[0])
+    outputs, inputs = matrix_sizes(shape, site.matrices[0])
     rows, columns = pattern.unit_shape
     return random.random((outputs // rows, inputs // columns))
 
@@ -129,7 +131,7 @@ def test_of_units_that_suit_the_lanes_all_take_every_tile_and_none_one_for_each_
     pattern = parse_pattern(spelling)
     model = pattern_tile_model(SHAPE, pattern, CONFIG)
     units = np.array([[site.units for site in list_sites(SHAPE, pattern)]])
-    sizes = [_matrix(name) for name in MATRIX_NAMES]
+    sizes = [matrix_sizes(SHAPE, name) for name in MATRIX_NAMES]
     every = [outputs // CONFIG.out_lanes * (inputs // CONFIG.in_lanes) for outputs, inputs in sizes]
     assert model(units).tolist() == [[every] * SHAPE.layers]
     least = [outputs // CONFIG.out_lanes for outputs, _ in sizes]
@@ -144,6 +146,21 @@ def test_other_units_need_about_as_many_tiles_as_expected(spelling: str, seed: i
     assert model.spread == INDEPENDENT_SPREAD
     kept = _kept(pattern, seed, 1)
     assert model(kept)[0].sum() == pytest.approx(_packed(pattern, kept[0], seed).sum(), rel=0.12)
+
+
+@pytest.mark.parametrize("spelling", ["vector:4x1/8", "block:4x8", "unstructured", "head", "head+neuron"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_padded_heads_need_about_as_many_tiles_as_expected(spelling: str, seed: int) -> None:
+    shape = random_shape(3, 208, 8, 256)  # heads of 26 on eight lanes
+    pattern = parse_pattern(spelling)
+    units = np.array([site.units for site in list_sites(shape, pattern)])
+    kept = np.maximum(1, (units * np.random.default_rng(seed).uniform(0.3, 1.0, len(units))).astype(np.int64))
+    predicted = pattern_tile_model(shape, pattern, CONFIG)(kept[None])[0]
+    packed = _packed(pattern, kept, seed, shape)
+    assert predicted.sum() == pytest.approx(packed.sum(), rel=0.05)
+    scores = {site: _scores(site, pattern, np.random.default_rng(seed), shape) for site in list_sites(shape, pattern)}
+    full = mask_tile_model(shape, pattern, CONFIG, scores.__getitem__)(units[None])[0]
+    assert np.array_equal(full, _packed(pattern, units, seed, shape))
 
 
 def test_masks_tell_the_tiles_exactly_where_they_were_made() -> None:

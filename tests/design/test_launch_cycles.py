@@ -55,7 +55,7 @@ def test_the_lanes_work_as_many_steps_as_the_program_asks_for(seed: int, density
         for name in MATRIX_NAMES
     }
     work = program_work(config, build_program(config, quantised, lengths), shape, packed)
-    workload = Workload(shape, weight_tiles(_quantised_tiles(quantised)), tuple(lengths))
+    workload = Workload(shape, weight_tiles(shape, _quantised_tiles(quantised)), tuple(lengths))
     found = count_cycles(Sizes.of(config), workload)
     assert found.lane_cycles.tolist() == [sum(step.engine_steps for step in work)]
     assert found.total[0] > found.lane_cycles[0]
@@ -176,7 +176,7 @@ def test_a_patterns_tiles_are_close_to_those_of_a_pruned_matrix(
     config = HardwareConfig(
         tokens=16, out_lanes=out_lanes, in_lanes=in_lanes, max_hidden=256, max_ffn=512, max_length=16, max_groups=1
     )
-    counted = weight_tiles([matrices])(Sizes.of(config))
+    counted = weight_tiles(shape, [matrices])(Sizes.of(config))
     packed = [pack_matrix(matrix, out_lanes, in_lanes).tiles for matrix in matrices]
     assert counted[0, :, 0].tolist() == packed
     predicted = pattern_tiles(shape, 0.5, rows, columns=columns, banks=banks)(Sizes.of(config))

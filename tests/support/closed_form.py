@@ -32,7 +32,8 @@ def predicted_cycles(
     config: HardwareConfig, quantised: QuantisedEncoder, lengths: tuple[int, ...], memory: MemoryRates | None = None
 ) -> float:
     """In closed form, from the encoder's own tiles; memory at full rate where none is given."""
-    tiles = weight_tiles([[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in quantised.layers])
+    layers = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in quantised.layers]
+    tiles = weight_tiles(quantised.shape, layers)
     return float(count_cycles(Sizes.of(config), Workload(quantised.shape, tiles, lengths), memory=memory).total[0])
 
 
