@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aebert.support.errors import AebertError
 from codegen.manifest import TOP
+from codegen.toolchains.deadlock import DeadlockReport
 from codegen.toolchains.process import FinishedProcess, run_logged
 from codegen.toolchains.vitis_log import progress_of
 
@@ -183,21 +184,30 @@ def _make(makefile: Path, arguments: tuple[str, ...], name: str, limit_s: float,
     if make is None:
         raise AebertError("make: not on PATH; install it (Debian: apt install make)")
 
+    deadlock = DeadlockReport()
+
     def tell(line: str) -> None:
+        deadlock.read(line)
         words = progress_of(line)
         if words is not None:
             progress(words)
 
     # Options that a make around this process has set are not meant for this one.
     environment = {key: "" for key in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL") if key in os.environ}
-    return run_logged(
-        (make, "--no-print-directory", "--file", makefile.name, *arguments),
-        directory=makefile.parent,
-        log=makefile.parent / BUILD / "logs" / f"{name}.log",
-        limit_s=limit_s,
-        environment=environment,
-        on_line=tell,
-    )
+    try:
+        return run_logged(
+            (make, "--no-print-directory", "--file", makefile.name, *arguments),
+            directory=makefile.parent,
+            log=makefile.parent / BUILD / "logs" / f"{name}.log",
+            limit_s=limit_s,
+            environment=environment,
+            on_line=tell,
+        )
+    except AebertError as error:
+        found = deadlock.in_a_sentence()
+        if found is None:
+            raise
+        raise AebertError(f"{error}; {found}") from error
 
 
 def synthesised_reports(project: Path) -> tuple[CollectedReport, ...]:

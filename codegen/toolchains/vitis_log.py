@@ -12,6 +12,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^// RTL Simulation : (\d+) / (\d+)"), r"RTL simulation: transaction \1 of \2"),
     (re.compile(r"^INFO: \[COSIM 212-1000\] \*\*\* (.*?) \*\*\*"), r"\1"),
     (re.compile(r"^INFO: \[SIM 211-1\] (CSim done with \d+ errors)"), r"\1"),
+    # Results go back to the engine (docs/architecture.md).
+    (re.compile(r"^\w+: \[HLS 200-657\]"), "a channel flows backwards, as it is meant to"),
     # v++ --link: "[12:34:56] Run vpl: Step synth: Started", "Finished 2nd of 6 tasks (FPGA logic placement). ..."
     (re.compile(r"^(?:INFO: \[v\+\+ 60-\d+\] )?\[\d\d:\d\d:\d\d\] Run \w+: Step (\w+): (\w+)"), r"\1: \2"),
     (re.compile(r"^\[\d\d:\d\d:\d\d\] Finished (\S+ of \d+ tasks \([^)]*\))"), r"finished \1"),

@@ -245,6 +245,27 @@ def test_lines_that_mark_no_progress_are_passed_over() -> None:
     assert progress_of("aebert: step csynth") == "csynth"
 
 
+def test_a_deadlock_names_the_processes_and_the_streams_they_wait_on(
+    project: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("vitis_hls")
+    monkeypatch.setenv("STAND_IN_MODE", "deadlock")
+    with pytest.raises(AebertError) as failed:
+        run_vitis_hls(project, ("cosim",))
+    message = str(failed.value)
+    assert "C/RTL co-simulation finished: FAIL" in message
+    assert (
+        "deadlock at 150290000 ns, processes wait: engine on empty tiles (from read_weights), requantise on full "
+        "scores (to row_maximum), row_maximum on full held_scores; deepen these FIFOs"
+    ) in message
+    assert "\n" not in message
+
+
+def test_what_is_meant_is_said_to_be() -> None:
+    words = progress_of("WARNING: [HLS 200-657] Generating channel 'requantised' that flows backwards")
+    assert words == "a channel flows backwards, as it is meant to"
+
+
 def test_build_compares_the_synthesised_loops_with_the_estimate_and_keeps_the_facts(
     tiny_models: dict[str, Path],
     tmp_path: Path,

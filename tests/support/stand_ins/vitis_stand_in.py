@@ -2,7 +2,7 @@
 """A stand-in for vitis_hls, vitis-run, v++ and xclbinutil: replays small reports beside it. It synthesises nothing.
 
 Which tool it plays is the name it is called by. STAND_IN_MODE changes how it ends: fail, hang (with a child process
-that would outlive it), silent (no report), malformed (a truncated report).
+that would outlive it), silent (no report), malformed (a truncated report), deadlock (as public logs spell it).
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ def main() -> int:
     if mode == "fail":
         say("INFO: [HLS 200-10] Analyzing design file 'kernel/engine.cpp' ...")
         say("ERROR: [HLS 207-2163] 'dim' is out of range")
+        return 1
+    if mode == "deadlock":
+        say((REPORTS / "deadlock.log").read_text())
         return 1
     if tool == "vitis_hls":
         assert arguments == ["-f", "hls.tcl"], arguments
