@@ -74,7 +74,7 @@ def command(
     from aebert.explore.predictions import OBJECTIVES
     from aebert.explore.step import explore
     from aebert.explore.target import find_target
-    from aebert.report.exploration import SOURCE, candidate_facts, front_table, interval_line, write_best, write_plot
+    from aebert.report.exploration import SOURCE, candidate_facts, front_table, interval_lines, write_best, write_plot
 
     output = current_output()
     loaded_board = load_board(board)
@@ -114,7 +114,8 @@ def command(
     output.result(front_table(ranked[:top]))
     output.result(f"best {objective}, {SOURCE}:")
     output.result(front_table([best]))
-    output.result(interval_line())
+    for line in interval_lines([*ranked[:top], best]):
+        output.result(line)
     if plot_path is not None:
         write_plot(plot_path, found, title)
         output.wrote(plot_path)

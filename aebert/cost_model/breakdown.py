@@ -120,7 +120,7 @@ def break_down(
     per_engine, per_other, per_launch, cycle_spread = cycle_coefficients(design, fitted, latencies)
     ms_per_cycle, clock_spread = clock_of(design, fitted, synthesis)
     if scheduled is not None and (fitted is None or CLOCK_PERIOD not in fitted.quantities):
-        ms_per_cycle, clock_spread = scheduled.clock(design.clock_mhz)
+        ms_per_cycle, clock_spread = scheduled.clock(design.clock_mhz, used.placement.slrs)
     cycles = engine * per_engine + (total - engine) * per_other + per_launch
     launch, transfer = _surroundings(design, shape, lengths, len(steps), launches_known=per_launch > 0)
     resources = tuple(_resource(name, used, design, fitted, synthesis) for name in RESOURCES)

@@ -13,8 +13,9 @@ from aebert.cost_model.measurer import MeasuredCandidate
 from aebert.cost_model.protocols import LatencyPrediction
 from aebert.cost_model.spread import Spread, combine
 from aebert.cost_model.subnet_tiles import TileModel, pattern_tile_model
-from aebert.cost_model.uncertainty import CLOCK, CLOSED_FORM, SLOW_ENGINE
+from aebert.cost_model.uncertainty import CLOSED_FORM, SLOW_ENGINE, clock_spread
 from aebert.design.bandwidth import memory_rates
+from aebert.design.board_fit import check_fit, spanned_dies
 from aebert.design.design import Design
 from aebert.design.pipeline_latencies import DEFAULT_LATENCIES, Latencies
 from aebert.design.size_arrays import Floats, Ints, Sizes
@@ -191,13 +192,12 @@ def clock_of(design: Design, fitted: FittedModel | None, synthesis: Synthesis | 
     if synthesis is not None and synthesis.clock_mhz is not None and synthesis.clock_mhz < design.clock_mhz:
         period = 1e3 / synthesis.clock_mhz
         if quantity is None:
-            spread = CLOCK.inverse
+            spread = clock_spread(spanned_dies(design.config, design.board, design.compute_units)).inverse
             basis = f"csynth estimates {synthesis.clock_mhz:.0f} MHz, below the clock asked for; {spread.basis}"
             return period / 1e6, replace(spread, basis=basis)
     if quantity is None:
-        return period / 1e6, CLOCK.inverse
+        return period / 1e6, clock_spread(spanned_dies(design.config, design.board, design.compute_units)).inverse
     from aebert.cost_model.structure import crowding
-    from aebert.design.board_fit import check_fit
 
     crowded = crowding(check_fit(design.config, design.board, design.compute_units), design.board)
     found, spread = _fitted_median(quantity, np.array([period, period * crowded]), design)

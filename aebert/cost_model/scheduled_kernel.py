@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aebert.cost_model.spread import Spread, combine
-from aebert.cost_model.uncertainty import CLOCK
+from aebert.cost_model.uncertainty import clock_spread
 from aebert.design.pipeline_latencies import Latencies
 
 # How far a schedule's estimate of the longest state may be off (codegen.schedule.report.CLOCK_SPREAD).
@@ -19,8 +19,9 @@ class ScheduledKernel:
     latencies: Latencies
     reached_mhz: float
 
-    def clock(self, asked_mhz: float) -> tuple[float, Spread]:
-        """Milliseconds per cycle, and their spread: no faster than asked for, and as linking slows kernels down."""
+    def clock(self, asked_mhz: float, dies: int) -> tuple[float, Spread]:
+        """Milliseconds per cycle, and their spread: no faster than asked for, and as linking slows kernels down that
+        span so many ``dies``."""
         mean = min(asked_mhz, self.reached_mhz)
         slowest = min(mean, self.reached_mhz / (1 + CLOCK_SPREAD))
         fastest = min(asked_mhz, self.reached_mhz * (1 + CLOCK_SPREAD))
@@ -28,4 +29,4 @@ class ScheduledKernel:
             f"schedule of the kernel's loops: their longest state allows {self.reached_mhz:.0f} MHz, "
             f"{CLOCK_SPREAD:.0%} either way"
         )
-        return 1e-3 / mean, combine(Spread(mean / fastest, mean / slowest, basis), CLOCK.inverse)
+        return 1e-3 / mean, combine(Spread(mean / fastest, mean / slowest, basis), clock_spread(dies).inverse)

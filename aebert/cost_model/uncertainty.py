@@ -19,6 +19,19 @@ SLOW_ENGINE = Spread.within(0.06, "an engine II above 1 costs the closed form ac
 # (200 -> 154 MHz, 70 % of the block RAM in use) and all of what was asked for. Too few to say what decides it.
 CLOCK = Spread(0.77, 1.0, "clock reached: 0.77 to 1 of the one asked for in eight linked kernels", assumed=True)
 
+# Guo et al., AutoBridge (FPGA 2021, abstract): 43 HLS designs on devices of several dies reached 147 MHz on average as
+# the tools placed them, and 297 MHz with each process on a die and the streams between dies pipelined. This kernel's
+# largest process, the engine, is not cut along dies, so a copy that spans several is of the first kind.
+CROSSED_DIES = Spread(
+    147 / 297, 1.0, "the kernel spans dies, uncut: 147 MHz to 297 in 43 designs (AutoBridge, 2021)", assumed=True
+)
+
+
+def clock_spread(dies: int) -> Spread:
+    """The clock reached over the one asked for, where one copy of the kernel spans so many ``dies``."""
+    return CLOCK if dies == 1 else CROSSED_DIES
+
+
 # python -m benchmarks.operator_resources --data FOLDER: the LUTs of three routed BERT kernels are 0.74 to 0.97 of what
 # the count here makes of their operators; nine of ten others then have 0.48 to 1.37 (Student's t). The count takes 0.65
 # of csynth's LUTs; python -m benchmarks.fit_area --data FOLDER: of 23 public kernels of more than 5000 LUTs nine of ten

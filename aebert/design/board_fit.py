@@ -138,6 +138,13 @@ def check_fit(config: HardwareConfig, board: Board, compute_units: int = 1) -> U
     raise AebertError(_overflow(usages[-1], board))
 
 
+def spanned_dies(config: HardwareConfig, board: Board, compute_units: int = 1) -> int:
+    """Dies that one copy takes on the fewest that hold it, or that it would take where it fits none."""
+    places = placements(board, compute_units)
+    sizes = Sizes.of(config)
+    return next((place.slrs for place in places if usage(sizes, place).fits.all()), places[-1].slrs)
+
+
 def _overflow(found: Usage, board: Board) -> str:
     name = RESOURCES[int(np.argmax(found.shares[:, 0]))]
     used = int(np.ceil(np.max(getattr(found.resources.total, name))))
@@ -155,7 +162,8 @@ def achievable_clock_mhz(board: Board, used: Usage) -> Floats:
     """The clock that each design is assumed to reach [designs]; 0 where it does not fit.
 
     Assumption: the board's clock while every resource stays within report_failfast's guidelines, then falling linearly
-    to `CROWDED_CLOCK` of it at a share of 0.95. What crossing between dies costs is not in it.
+    to `CROWDED_CLOCK` of it at a share of 0.95. What crossing between dies may cost is in the interval of the clock
+    (aebert.cost_model.uncertainty), not here.
     """
     dies = used.placement.limit
     share = ceilings(board)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aebert.cost_model.spread import combine
-from aebert.cost_model.uncertainty import CLOCK, CLOSED_FORM
+from aebert.cost_model.spread import Spread, combine
+from aebert.cost_model.uncertainty import CLOSED_FORM, clock_spread
 from aebert.design.board_fit import RESOURCES, TITLES
 from aebert.design.design_file import DesignFile, write_design_file
 from aebert.explore.step import Exploration, ExploredDesign
@@ -17,7 +17,6 @@ from aebert.support.atomic_files import write_text
 from aebert.support.text_table import text_table
 
 SOURCE = "predicted (closed form)"
-LATENCY_SPREAD = combine(CLOSED_FORM, CLOCK.inverse)
 _PLOTTED_POINTS = 4000
 _HEADER = (
     "T x BN x BK",
@@ -64,19 +63,31 @@ def _row(candidate: ExploredDesign) -> tuple[str, ...]:
 def candidate_facts(candidate: ExploredDesign) -> dict[str, object]:
     """What the table shows, by name; shares of the board by resource, the interval of the latency."""
     shares = dict(zip(RESOURCES, candidate.shares, strict=True))
+    spread = _latency_spread(candidate.slrs)
     interval = {
-        "latency_low_ms": candidate.latency_ms * LATENCY_SPREAD.low,
-        "latency_high_ms": candidate.latency_ms * LATENCY_SPREAD.high,
+        "latency_low_ms": candidate.latency_ms * spread.low,
+        "latency_high_ms": candidate.latency_ms * spread.high,
     }
     return {**{field.name: getattr(candidate, field.name) for field in fields(candidate)}, "shares": shares, **interval}
 
 
-def interval_line() -> str:
-    """How far the latencies of the table may be off, and why."""
+def interval_lines(candidates: Sequence[ExploredDesign]) -> list[str]:
+    """How far the latencies of ``candidates`` may be off, and why: on one die, and on several."""
+    dies = sorted({min(candidate.slrs, 2) for candidate in candidates})
+    return [_interval_line(number) for number in dies]
+
+
+def _interval_line(dies: int) -> str:
+    spread = _latency_spread(dies)
+    which = "on one SLR" if dies == 1 else "on several SLRs"
     return (
-        f"nine of ten latencies are expected between {LATENCY_SPREAD.low:.2f} and {LATENCY_SPREAD.high:.2f} of those "
-        f"predicted ({LATENCY_SPREAD.basis})"
+        f"{which}: nine of ten latencies are expected between {spread.low:.2f} and {spread.high:.2f} of those "
+        f"predicted ({spread.basis})"
     )
+
+
+def _latency_spread(dies: int) -> Spread:
+    return combine(CLOSED_FORM, clock_spread(dies).inverse)
 
 
 def write_best(path: Path, best: ExploredDesign, board: str, what: str) -> None:

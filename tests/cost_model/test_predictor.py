@@ -15,14 +15,14 @@ from aebert.cost_model.fitted_model import FittedModel, FittedQuantity, quantity
 from aebert.cost_model.half_layers import HalfLayers, half_layers
 from aebert.cost_model.intervals import LEVELS, Bound
 from aebert.cost_model.measurer import MeasuredCandidate
-from aebert.cost_model.predictor import DesignLatency, design_latency, launch_kind
+from aebert.cost_model.predictor import DesignLatency, clock_of, design_latency, launch_kind
 from aebert.cost_model.robust_fit import Fit, Level
 from aebert.cost_model.spread import Spread, combine
 from aebert.cost_model.structure import crowding
 from aebert.cost_model.subnet_tiles import BLOCK_SPREAD, INDEPENDENT_SPREAD, mask_tile_model, pattern_tile_model
 from aebert.cost_model.uncertainty import CLOCK, CLOSED_FORM
 from aebert.design.board import load_board
-from aebert.design.board_fit import check_fit
+from aebert.design.board_fit import check_fit, spanned_dies
 from aebert.design.design import Design
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.head_places import pad_heads
@@ -265,6 +265,17 @@ def test_an_uncalibrated_spread_is_the_clocks_and_the_closed_forms(name: str, bo
     expected = combine(CLOSED_FORM, CLOCK.inverse)
     assert getattr(spread, name) == getattr(expected, name)
     assert bounds[0] <= getattr(spread, name) <= bounds[1]
+
+
+def test_a_kernel_over_several_dies_may_reach_half_its_clock() -> None:
+    board = load_board("u200")
+    large = replace(CONFIG, tokens=128, in_lanes=16, max_length=128)
+    assert [spanned_dies(config, board) for config in (CONFIG, large)] == [1, 3]
+    _, one = clock_of(DESIGN, None)
+    _, three = clock_of(replace(DESIGN, config=large), None)
+    assert one == CLOCK.inverse
+    assert (three.low, three.high) == (1.0, pytest.approx(297 / 147))
+    assert "AutoBridge" in three.basis
 
 
 def test_places_that_are_not_known_widen_the_interval_and_masks_narrow_it() -> None:
