@@ -23,7 +23,7 @@ from aebert.design.design import Design
 from aebert.explore.shapes import NAMED_SHAPES
 from benchmarks.machine import machine_line
 from codegen.render import kernel_files
-from codegen.schedule.devices import device_of
+from codegen.schedule.devices import device_of, series_of
 from codegen.schedule.frontend.kernel import kernel_graphs
 from codegen.schedule.graph import DesignContext, LoopGraph
 from codegen.schedule.lanes import merge_lanes
@@ -68,7 +68,7 @@ def scheduled(designs: Iterable[Design]) -> Iterator[BoardSchedule]:
     read: dict[object, tuple[LoopGraph, ...]] = {}
     for design in designs:
         files = kernel_files(design.config, design.buffers)
-        key = tuple(sorted(files.items())), device_of(design.board.part).split()[0]
+        key = tuple(sorted(files.items())), series_of(device_of(design.board.part))
         context = DesignContext(clock_period_ns=1000 / design.clock_mhz, part=design.board.part)
         if key not in read:
             read[key] = tuple(merge_lanes(graph).graph for graph in _graphs(files, context, design) if graph.pipelined)

@@ -19,14 +19,14 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import lsq_linear
 
 from benchmarks.tables import Row, read_rows
-from codegen.schedule.devices import device_of, nearest
+from codegen.schedule.devices import device_of, nearest, series_of
 from codegen.schedule.graph import DesignContext
 from codegen.schedule.multiplications import SLICE_BITS, Multiplications, in_slice, interpolate
 
@@ -37,7 +37,7 @@ KNOTS: Mapping[int, Sequence[int]] = {
     2: (8, 18, 34, 65),
     4: (32, 71),
 }
-REFERENCE = "us+ -2L"
+REFERENCE = "virtexuplus -2"
 SHOWN_BITS = (16, 32, 43, 50, 64)
 # How strongly neighbouring knots are drawn to one delay where no row says otherwise.
 _SMOOTH = 0.03
@@ -131,8 +131,8 @@ def _fit_curves(found: Sequence[Multiplication]) -> tuple[dict[int, list[list[fl
         for knot in knots[1:]:
             least[place[latency, knot]] = 0.0
             equations.append(({(latency, knot): _SMOOTH}, 0.0))
-    for first, second in pairwise(devices):
-        if first.split()[0] == second.split()[0]:
+    for first, second in combinations(devices, 2):
+        if series_of(first) == series_of(second):
             equations.append(({first: _SAME_SERIES, second: -_SAME_SERIES}, 0.0))
     matrix = np.zeros((len(equations), len(unknowns)))
     for row, (weights, _) in enumerate(equations):

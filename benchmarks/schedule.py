@@ -27,11 +27,9 @@ from pathlib import Path
 from aebert.hls_reports.reading import ReportError, read_report_text
 from aebert.hls_reports.schedule_model import ScheduleReport
 from aebert.hls_reports.schedule_rpt import parse_schedule
-from benchmarks.fit_multiplications import fit as fit_multiplications
-from benchmarks.fit_multiplications import multiplications
-from benchmarks.fit_operators import fit
+from benchmarks.fit_operators import fit_model
 from benchmarks.tables import read_rows
-from codegen.schedule.devices import device_of
+from codegen.schedule.devices import device_of, is_seven_series
 from codegen.schedule.graph import LoopGraph, StorageKind
 from codegen.schedule.operator_model import OperatorModel, fitted_model
 from codegen.schedule.packing import packed
@@ -143,12 +141,11 @@ def models_without(operators: Path | None) -> Callable[[str], OperatorModel]:
     """The table for the loops of a report: fitted without its repository, or (None) the one that is kept."""
     if operators is None:
         return lambda _: fitted_model()
-    rows = read_rows(operators / "operators.tsv")
+    rows, areas = (read_rows(operators / name) for name in ("operators.tsv", "csynth_area.tsv"))
 
     @cache
     def fitted(repository: str) -> OperatorModel:
-        kept = [row for row in rows if row["repo"] != repository]
-        return OperatorModel(fit(kept), fit_multiplications(multiplications(kept)))
+        return fit_model(*([row for row in each if row["repo"] != repository] for each in (rows, areas)))
 
     def of(file: str) -> OperatorModel:
         return fitted(next((part.replace("__", "/", 1) for part in Path(file).parts if "__" in part), ""))
@@ -197,7 +194,7 @@ def print_packing(rows: list[Comparison]) -> None:
     for title, opcodes in (("LUTs", ("and", "or", "xor", "select")), ("adders of three inputs", ("add", "sub"))):
         counts: Counter[tuple[bool, bool]] = Counter()
         for graph in (row.loop.graph for row in rows):
-            if opcodes[0] == "add" and device_of(graph.context.part).startswith("7"):
+            if opcodes[0] == "add" and is_seven_series(graph.context.part):
                 continue
             ours = packed(graph)
             counts.update(

@@ -84,6 +84,7 @@ class Storage:
 
     ``write_ports`` None: the ports are shared by loads and stores; else ``ports`` are those of loads only.
     ``registers_output``: a load takes an extra cycle, for a memory whose output has a register.
+    ``sources``: of a register, the values that may be put there, the initial one too; with one it has no multiplexer.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Storage:
     write_ports: int | None = None
     implementation: str = ""  # "bram", "lutram", "uram", "srl"; "": the tool chooses
     registers_output: bool = False
+    sources: int = 2
     independent: bool = False  # a DEPENDENCE pragma excludes that iterations meet in it
 
 

@@ -83,15 +83,18 @@ def interpolate(points: Curve, size: float) -> Sequence[float]:
 
 def operand_bits(graph: LoopGraph, operation: Operation) -> tuple[int, int]:
     """Of the narrower and the wider operand: the bits of what is extended, those that a constant needs."""
-    own = sorted(_own_bits(graph, operation, index) for index in range(len(operation.operands)))
+    own = sorted(own_bits(graph, operation, index) for index in range(len(operation.operands)))
     return own[0], own[-1]
 
 
-def _own_bits(graph: LoopGraph, operation: Operation, index: int) -> int:
+def own_bits(graph: LoopGraph, operation: Operation, index: int) -> int:
+    """Of an operand: the bits of what is extended, those that a constant needs."""
     operand = operation.operands[index]
     if operand.constant is not None:
-        return min(operand.bits, max(operand.constant.bit_length(), 1))
+        negative = operand.bits > 1 and operand.constant >> (operand.bits - 1) == 1
+        value = (1 << operand.bits) - operand.constant if negative else operand.constant
+        return min(operand.bits, max(value.bit_length() + negative, 1))
     source = None if operand.source is None else graph.operations[operand.source]
     if source is not None and source.opcode in _EXTENSIONS and source.operands:
-        return min(operand.bits, _own_bits(graph, source, 0))
+        return min(operand.bits, own_bits(graph, source, 0))
     return operand.bits

@@ -1,4 +1,4 @@
-"""Delay and latency of operators, as Vitis HLS charges them: medians of its schedule reports, interpolated by width.
+"""Delay and latency of operators, as Vitis HLS charges them in its schedule reports.
 
 operators.json is made by benchmarks/fit_operators.py; it names its source, its residuals and what was never seen.
 """
@@ -6,160 +6,105 @@ operators.json is made by benchmarks/fit_operators.py; it names its source, its 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 
 from aebert.support.checked_files import parse_json
-from codegen.schedule.devices import device_of, nearest, tool_era
-from codegen.schedule.graph import LoopGraph, Operation, StorageKind, Timing
-from codegen.schedule.multiplications import Multiplications, interpolate, operand_bits
+from codegen.schedule.delay_table import DelayTable
+from codegen.schedule.devices import device_of, nearest
+from codegen.schedule.floating_point import FloatingPoint
+from codegen.schedule.graph import LoopGraph, Operation, Storage, StorageKind, Timing
+from codegen.schedule.multiplications import Multiplications, operand_bits
+from codegen.schedule.operator_families import FREE, classify, edition, merged_sources
 
-# Wires: no delay (every report).
-FREE = frozenset(
-    {"zext", "sext", "trunc", "partselect", "bitselect", "bitconcatenate", "bitset", "partset", "getelementptr"}
-    | {"bitcast", "extractvalue", "insertvalue", "phi", "br", "nbreadreq", "nbwritereq", "muxlogic"}
-)
-_LOGIC = frozenset({"and", "or", "xor"})
-_SHIFTS = frozenset({"shl", "lshr", "ashr"})
-# Natural delay of a FIFO access in ns; never more than half the budget is charged (README of the data, 7 clocks).
-_FIFO_NS = {"us+": 1.42, "us": 1.6, "7": 3.6, "versal": 1.3}
 # AXI requests and responses take the whole budget of each of their states: 7 states for a request, 5 for a response
 # (2021.2 and 2022.1 at 3.3 and 10 ns; Vitis HLS 2024.2 takes more).
 _AXI_LATENCY = {"readreq": 6, "writereq": 0, "read": 0, "write": 0, "writeresp": 4}
+# From then on an AXI stream's register slice is charged in one state.
+_REGISTER_SLICE_TOOL = "2024"
+# Cycles that a division takes beside one for each bit.
+_DIVISION_CYCLES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """An operator family, the size that its delay grows with, and the cycles between its first and last state."""
-
-    operator: str
-    size: int
-    latency: int
-
-
-def family(opcode: str, core: str = "", variant: str = "") -> str | None:
-    """The name under which an operator's delays are kept; None for what is not kept."""
-    if opcode in ("add", "sub"):
-        return "add_dsp" if "DSP" in core else "add"
-    if opcode == "mul" and "DSP" in core:
-        return "mul_dsp"
-    if opcode in _LOGIC:
-        return "logic"
-    if opcode in _SHIFTS:
-        return "shift"
-    if opcode in ("mux", "sparsemux"):
-        return "mux"
-    if opcode in ("load", "store"):
-        if core:
-            return f"ram_{opcode}"
-        return "register" if opcode == "store" else None
-    if opcode in ("icmp", "select", "switch", "sdiv", "udiv", "srem", "urem", "ctlz", "cttz"):
-        return opcode
-    if opcode[:1] in ("f", "d") and opcode[1:] in ("add", "sub", "mul", "div", "cmp", "exp", "sqrt", "acc", "log"):
-        return opcode
-    return None
-
-
+@dataclass(frozen=True)
 class OperatorModel:
-    """Delays by device and tool era. ``table``: group -> operator -> latency -> [size, first ns, last ns, count]."""
+    """``delays`` of logic, memories and ports; ``multiplications`` and ``floating_point`` have latencies by clock."""
 
-    def __init__(
-        self,
-        table: Mapping[str, Mapping[str, Mapping[str, Sequence[Sequence[float]]]]],
-        multiplications: Multiplications,
-    ) -> None:
-        self._table = table
-        self._multiplications = multiplications
+    delays: DelayTable
+    multiplications: Multiplications
+    floating_point: FloatingPoint
 
     def timing(self, graph: LoopGraph, operation: Operation) -> Timing:
         """What an operation costs under the clock of its loop. Merged operations and wires cost nothing."""
-        if operation.merged or (operation.opcode in FREE and operation.access is None):
-            return Timing(0, 0.0)
         if operation.callee is not None:
             callee = operation.callee
             return Timing(callee.latency, callee.input_delay_ns, callee.output_delay_ns)
         storage = graph.storage_of(operation)
-        context = graph.context
-        if storage is not None and storage.kind not in (StorageKind.MEMORY, StorageKind.ROM):
-            return self._access(graph, operation, storage.kind)
-        if operation.opcode == "mul":
-            bits = operand_bits(graph, operation)
-            devices = nearest(device_of(context.part))
-            return self._multiplications.timing(devices, context.tool_version, bits, context.budget_ns)
-        name = family(operation.opcode, "RAM" if storage is not None else "")
-        if name is None:
+        if storage is not None:
+            return self._access(graph, operation, storage)
+        if operation.opcode in FREE:
             return Timing(0, 0.0)
-        size = storage.bits * max(storage.depth, 1) if storage is not None else _size(name, operation)
-        found = self.delay(context.part, context.tool_version, context.budget_ns, name, size)
-        if storage is not None and operation.opcode == "load" and storage.registers_output and found is not None:
-            return Timing(found.latency + 1, found.delay_ns, found.output_delay_ns)
-        return found or Timing(0, 0.0)
+        return self._operator(graph, operation) or Timing(0, 0.0)
 
-    def _access(self, graph: LoopGraph, operation: Operation, kind: StorageKind) -> Timing:
-        """FIFOs, AXI ports, registers."""
+    def _operator(self, graph: LoopGraph, operation: Operation) -> Timing | None:
         context = graph.context
-        budget = context.budget_ns
+        device, budget = device_of(context.part), context.budget_ns
+        if operation.opcode == "mul" and not operation.merged:
+            bits = operand_bits(graph, operation)
+            return self.multiplications.timing(nearest(device), context.tool_version, bits, budget)
+        known = classify(graph, operation)
+        if known is None:
+            return None if operation.merged else self.floating_point.timing(device, operation.opcode, budget)
+        family, size = known
+        found = self._of_family(graph, family, size)
+        if found is None or family == "division":
+            return found and Timing(size + _DIVISION_CYCLES, found.delay_ns, found.delay_ns)
+        if found.latency or family == "product_in_slice":
+            return found
+        return Timing(0, max((found.delay_ns, *self._within(graph, operation))))
+
+    def _within(self, graph: LoopGraph, operation: Operation) -> list[float]:
+        """Of the operators that share a LUT with this one: it costs what the slowest of them does."""
+        found = []
+        for inner in merged_sources(graph, operation):
+            known = classify(graph, replace(inner, merged=False))
+            timing = None if known is None or inner.opcode == "mul" else self._of_family(graph, *known)
+            found += [timing.delay_ns] if timing is not None and not timing.latency else []
+            found += self._within(graph, inner)
+        return found
+
+    def _of_family(self, graph: LoopGraph, family: str, size: int) -> Timing | None:
+        context = graph.context
+        name = edition(family, context.tool_version)
+        return self.delays.timing(device_of(context.part), name, size, context.budget_ns)
+
+    def _access(self, graph: LoopGraph, operation: Operation, storage: Storage) -> Timing:
+        """Memories, FIFOs, AXI ports, registers."""
+        device, budget, kind = device_of(graph.context.part), graph.context.budget_ns, storage.kind
+        if kind in (StorageKind.MEMORY, StorageKind.ROM):
+            delay = self.delays.memory(device, storage.bits, storage.depth)
+            if operation.opcode == "load":
+                return Timing(1 + storage.registers_output, delay, delay)
+            return Timing(0, delay)
         if kind is StorageKind.SCALAR or operation.opcode in ("nbreadreq", "nbwritereq"):
             return Timing(0, 0.0)
         if kind is StorageKind.AXI:
             return Timing(_AXI_LATENCY.get(operation.opcode, 0), budget, budget)
+        found: Timing | None = None
         if kind is StorageKind.STREAM:
-            natural = _FIFO_NS[device_of(context.part).split()[0]]
-            return Timing(0, min(natural, budget / 2))
+            # Never more than half the budget is charged (all reports, 12 clocks).
+            return Timing(0, min(self.delays.fifo(device, storage.bits, storage.depth), budget / 2))
         if kind is StorageKind.AXI_STREAM:
-            return Timing(1, 0.0, 0.0) if "write" in operation.opcode else Timing(0, 0.0)
-        if operation.opcode == "store":
-            return self.delay(context.part, context.tool_version, budget, "register", 1) or Timing(0, 0.4)
-        if kind is StorageKind.REGISTER_FILE:
-            depth = (graph.storage_of(operation) or _NO_STORAGE).depth
-            return self.delay(context.part, context.tool_version, budget, "mux", max(depth, 2)) or Timing(0, 0.0)
-        return Timing(0, 0.0)
-
-    def delay(
-        self, part: str, version: str, budget_ns: float, operator: str, size: int, latency: int | None = None
-    ) -> Timing | None:
-        """The operator with the fewest cycles whose states fit the budget (or of ``latency``); None: never seen."""
-        variants = self._variants(part, version, operator)
-        if not variants:
-            return None
-        best: Timing | None = None
-        for cycles in sorted(variants):
-            if latency is not None and cycles != latency:
-                continue
-            first, last = interpolate(variants[cycles], size)[:2]
-            found = Timing(cycles, first, last if cycles else 0.0)
-            if max(first, last if cycles else 0.0) <= budget_ns + 0.01:
-                return found
-            best = found if best is None or first < best.delay_ns else best
-        return best
-
-    def _variants(self, part: str, version: str, operator: str) -> dict[int, Sequence[Sequence[float]]]:
-        """Of the device and era; else of the other era; else of the nearest device that has the operator."""
-        era = tool_era(version)
-        other = "old" if era == "new" else "new"
-        for group in [f"{name} {age}" for name in nearest(device_of(part)) for age in (era, other)]:
-            found = self._table.get(group, {}).get(operator)
-            if found:
-                return {int(cycles): points for cycles, points in found.items()}
-        return {}
-
-
-def _size(name: str, operation: Operation) -> int:
-    if name == "mux":
-        return max(len(operation.operands) - 1, 2)
-    if name == "icmp" and operation.operands:
-        return max(max(operand.bits for operand in operation.operands), 1)
-    return max(operation.bits, 1)
-
-
-@dataclass(frozen=True)
-class _NoStorage:
-    depth: int = 2
-
-
-_NO_STORAGE = _NoStorage()
+            writes = "write" in operation.opcode
+            if graph.context.tool_version >= _REGISTER_SLICE_TOOL:
+                found = self._of_family(graph, "axis_write" if writes else "axis_read", 1)
+            return found or Timing(int(writes), 0.0)
+        if operation.opcode == "store" and storage.sources > 1:
+            found = self._of_family(graph, "register", storage.sources)
+        elif operation.opcode == "load" and kind is StorageKind.REGISTER_FILE:
+            found = self._of_family(graph, "mux", max(storage.depth, 2))
+        return found or Timing(0, 0.0)
 
 
 @lru_cache(maxsize=1)
@@ -167,7 +112,4 @@ def fitted_model() -> OperatorModel:
     """The model fitted on the schedule reports of public repositories (operators.json)."""
     text = resources.files("codegen.schedule").joinpath("operators.json").read_text(encoding="utf-8")
     document = json.loads(text)
-    products = parse_json(
-        Multiplications, json.dumps(document["multiplications"]), "operators.json", "install aebert again"
-    )
-    return OperatorModel(document["delays"], products)
+    return parse_json(OperatorModel, json.dumps(document["model"]), "operators.json", "install aebert again")

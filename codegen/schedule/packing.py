@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codegen.schedule.devices import device_of
+from codegen.schedule.devices import is_seven_series
 from codegen.schedule.graph import LoopGraph, Operand
 
 _LOGIC = frozenset({"and", "or", "xor", "select"})
@@ -73,7 +73,7 @@ def _input(number: int, place: int, operand: Operand) -> _Input:
 
 def _within_sums(graph: LoopGraph, alone: set[int]) -> set[int]:
     """Outer sums first, and of two operands the right one: the order in which reports show them."""
-    if device_of(graph.context.part).startswith("7"):
+    if is_seven_series(graph.context.part):
         return set()
     found: set[int] = set()
     for number in reversed(range(len(graph.operations))):

@@ -95,6 +95,16 @@ def collect(report: ScheduleReport, pipeline: ReportPipeline, *, is_loop: bool) 
     return LoopBody(tuple(operations), initial, prologue > 0, exit_literals, asked)
 
 
+def register_values(report: ScheduleReport) -> dict[str, int]:
+    """How many different values the module stores into each register, before its loops too."""
+    stored: dict[str, set[ReportValue]] = defaultdict(set)
+    for step in report.steps:
+        if step.opcode == "store" and step.core is None and step.is_first and len(step.statement.operands) > 1:
+            value, register = step.statement.operands[:2]
+            stored[register.name].add(value)
+    return {register: len(values) for register, values in stored.items()}
+
+
 def _is_jump(step: ScheduledStep) -> bool:
     return step.opcode == "br" and not any(value.name for value in step.statement.operands)
 

@@ -140,10 +140,10 @@ def _fits_below(constant: int, expression: Affine) -> bool:
 
 
 class Storages:
-    """Accesses of the operations, and the storages they name."""
+    """Accesses of the operations, and the storages they name. ``values``: how many different ones a register gets."""
 
-    def __init__(self, addresses: Addresses) -> None:
-        self._addresses = addresses
+    def __init__(self, addresses: Addresses, values: Mapping[str, int]) -> None:
+        self._addresses, self._values = addresses, values
         self.storages: dict[str, Storage] = {}
 
     def access(self, operation: ReportOperation) -> Access | None:
@@ -162,7 +162,9 @@ class Storages:
         name = operands[0].name
         if kind is StorageKind.AXI and operation.opcode in ("read", "write", "writeresp", "readreq", "writereq"):
             name = self._axi_port(name)
-        self.storages.setdefault(name, Storage(name, kind, operation.statement.bits, ports=1))
+        core = operation.core
+        bits, depth = (core.width, core.depth) if core is not None and core.width else (operation.statement.bits, 0)
+        self.storages.setdefault(name, Storage(name, kind, bits, depth, ports=1))
         return Access(name)
 
     def _axi_port(self, pointer: str) -> str:
@@ -175,7 +177,8 @@ class Storages:
         array = self._addresses.array(operation)
         if array is None:
             pointer = self._addresses.pointer(operation) or ""
-            self.storages.setdefault(pointer, Storage(pointer, StorageKind.REGISTER, operation.statement.bits))
+            bits, sources = operation.statement.bits, self._values.get(pointer, 1)
+            self.storages.setdefault(pointer, Storage(pointer, StorageKind.REGISTER, bits, sources=sources))
             return Access(pointer)
         core = operation.core
         rom = core is not None and (core.kind == "ROM" or core.name.startswith("ROM"))

@@ -22,7 +22,7 @@ from codegen.schedule.graph import (
     Timing,
     exclusive,
 )
-from codegen.schedule.report_operations import Literal, LoopBody, NamedTerm, ReportOperation
+from codegen.schedule.report_operations import Literal, LoopBody, NamedTerm, ReportOperation, register_values
 from codegen.schedule.report_storages import Addresses, Storages
 
 
@@ -37,7 +37,7 @@ class _Wiring:
         self.reported = body.operations
         self.definitions = {op.statement.result: i for i, op in enumerate(self.reported) if op.statement.result}
         self.addresses = Addresses(self.reported, self.definitions)
-        self.storages = Storages(self.addresses)
+        self.storages = Storages(self.addresses, register_values(report))
         self.comparisons: dict[tuple[str, int], int] = {}
         self.operations: list[Operation] = []
         self.dependences: list[Dependence] = []

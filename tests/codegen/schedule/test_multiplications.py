@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codegen.schedule.graph import DesignContext, LoopGraph, Operand, Operation
-from codegen.schedule.multiplications import Multiplications
+from codegen.schedule.multiplications import Multiplications, operand_bits
 from codegen.schedule.operator_model import fitted_model
 
 ALVEO, ZYNQ = "xcu55c-fsvh2892-2L-e", "xc7z020-clg400-1"
@@ -85,3 +85,13 @@ def test_products_of_a_slice_take_its_states_until_2022_2(
 ) -> None:
     graph = product(DesignContext(clock, part, version), first, second)
     assert fitted_model().timing(graph, graph.operations[-1]).latency == latency
+
+
+def test_a_negative_constant_is_as_wide_as_its_value() -> None:
+    constant = Operand(23, constant=(1 << 23) - 57)
+    operations = (
+        Operation("sext", "a", 23, (Operand(16),)),
+        Operation("mul", "c", 23, (Operand(23, 0), constant)),
+    )
+    graph = LoopGraph("process", "Loop", DesignContext(5.0, ALVEO), operations, ())
+    assert operand_bits(graph, operations[1]) == (7, 16)

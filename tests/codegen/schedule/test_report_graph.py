@@ -133,3 +133,9 @@ def test_distances_of_addresses(store: Affine, load: Affine, distance: int | Non
 def test_places_a_constant_apart_never_meet() -> None:
     assert not may_meet(Affine(0, (("i", 1),)), Affine(1, (("i", 1),)))
     assert may_meet(Affine(0, (("i", 1),)), Affine(1, (("x", 1),)))
+
+
+def test_a_register_knows_how_many_values_the_module_puts_there(reported: ObservedLoop) -> None:
+    assert {
+        name: each.sources for name, each in reported.graph.storages.items() if each.kind is StorageKind.REGISTER
+    } == {"i": 2}
