@@ -21,7 +21,8 @@ from benchmarks.machine import machine_line
 from codegen.render import kernel_files
 from codegen.rtl.kernel import rtl_of
 from codegen.schedule.graph import DesignContext
-from codegen.toolchains.yosys import YosysCount, synthesise, yosys_version
+from codegen.toolchains.yosys import synthesise, yosys_version
+from codegen.toolchains.yosys_cells import YosysCount
 from codegen.yosys_records import UnitComparison, compare_units
 
 HIDDEN, FFN, LENGTH = 384, 1536, 32

@@ -14,7 +14,8 @@ from aebert.design.unit_resources import CONTROL, UNIT_OF_PROCESS, unit_resource
 from aebert.records.record import RunRecord
 from codegen.project import Project
 from codegen.project_inputs import project_inputs
-from codegen.toolchains.yosys import YosysCount, yosys_version
+from codegen.toolchains.yosys import yosys_version
+from codegen.toolchains.yosys_cells import YosysCount
 
 
 @dataclass(frozen=True)

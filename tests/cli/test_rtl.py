@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from codegen.rtl.kernel import KernelRtl
-from codegen.toolchains.yosys import YosysCount
+from codegen.toolchains.yosys_cells import YosysCount
 from tests.support.command_line import aebert
 from tests.support.projects import write_tiny_project
 

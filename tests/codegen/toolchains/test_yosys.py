@@ -11,7 +11,8 @@ import pytest
 from aebert.support.errors import AebertError
 from codegen.render import environment
 from codegen.rtl.kernel import KernelRtl
-from codegen.toolchains.yosys import FAMILIES, YosysCount, count_cells, synthesise
+from codegen.toolchains.yosys import FAMILIES, synthesise
+from codegen.toolchains.yosys_cells import YosysCount, count_cells
 
 MULTIPLIER = """
 module squares (input wire clk, input wire signed [15:0] a, output reg signed [31:0] product);
