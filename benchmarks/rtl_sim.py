@@ -1,6 +1,10 @@
-"""RTL of our own scheduler against timed emulation: cycles of the same launches on small designs drawn at random.
+"""RTL of our own scheduler against timed emulation and the closed form, on small designs drawn at random.
 
-``python -m benchmarks.rtl_sim --designs 20``: bits of every pass are compared too; ends with 1 where something differs.
+    python -m benchmarks.rtl_sim [--designs N] [--workloads N] [--seed S] [--keep FILE]
+
+Each design is built once and runs several workloads: the bits of every pass against the integer reference, the cycles
+of the launch, and when each process takes each pass. Ends with 1 where bits differ, or cycles by more than 2 %.
+``--keep`` notes what was found in a JSON file and takes what is there already: a design takes minutes.
 """
 
 from __future__ import annotations
@@ -9,25 +13,33 @@ import argparse
 import random
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from aebert.design.board import Board, load_board
-from aebert.design.design import Design
 from aebert.design.hardware_config import HardwareConfig
+from aebert.design.launch_cycles import count_cycles
+from aebert.design.pipeline_latencies import ENGINE_LOOP
 from aebert.design.program import build_program
+from aebert.design.size_arrays import Sizes
+from aebert.design.workload import Workload, weight_tiles
+from aebert.models.encoder import MATRIX_NAMES
 from aebert.numerics.quantised import QuantisedEncoder
+from aebert.support.atomic_files import write_json
+from aebert.support.checked_files import read_json
+from aebert.support.errors import AebertError
 from aebert.timing.loop_schedules import LoopLatency, estimated_schedules, scheduled_schedules
-from aebert.timing.memory_ports import PortTiming, port_timings
+from aebert.timing.memory_ports import port_timings
+from aebert.timing.scheduled_latencies import scheduled_latencies
+from benchmarks.cycles import PATTERNS, RATIOS, Point
 from benchmarks.machine import machine_line
 from codegen.memory_image import build_memory_image
 from codegen.placement import place_compute_units, port_traffic
-from codegen.project_sources import ProjectSources, read_sources
-from codegen.render import kernel_files
-from codegen.rtl.kernel import KernelRtl, rtl_of
+from codegen.project_sources import read_sources
+from codegen.rtl.kernel import rtl_of
 from codegen.schedule.graph import DesignContext
 from codegen.toolchains.rtl import build_simulation
 from codegen.toolchains.timed import source_pragmas
@@ -35,107 +47,209 @@ from host.devices.accelerator import Accelerator
 from host.emulated.rtl_device import RtlDevice
 from host.emulated.timed_emulator import TimedEmulatorDevice
 from host.verify.compare import compare_sequence
-from tests.support.random_quantised import random_quantised_encoder, random_residual, random_shape
+from tests.support.closed_form import board_memory
+from tests.support.emulated import write_kernel
+from tests.support.random_quantised import random_residual, random_shape
 
-CLOCK_MHZ = 250.0
+BOARDS: Mapping[str, str] = {load_board(name).dsp: name for name in ("u200", "pynq-z2")}
 TOLERANCE = 0.02
+# Of one pass: a few states between loops are more than 2 % of a pass of a hundred cycles.
+PASS_CYCLES = 20
+REQUANTISER = "requantise"
 
 
 @dataclass(frozen=True)
-class Draw:
-    """A small design, an encoder that fits it, and sequence lengths."""
+class Found:
+    """Of one launch. ``wrong``: what is not as it should be. ``rtl_passes``, ``timed_passes``: when the requantiser,
+    which all passes go through, took each."""
 
-    config: HardwareConfig
-    quantised: QuantisedEncoder
-    lengths: tuple[int, ...]
+    rtl: int
+    timed: int
+    closed_form: float
+    engine_interval: int
+    wrong: str
+    rtl_passes: tuple[int, ...]
+    timed_passes: tuple[int, ...]
+
+    def agrees(self) -> bool:
+        return not self.wrong and abs(self.rtl / self.timed - 1) <= TOLERANCE and not self.passes_off()
+
+    def pass_cycles(self) -> list[tuple[int, int]]:
+        """In RTL and in timed emulation, of each pass but the first, which is there before the operands are."""
+        rtl, timed = np.diff([*self.rtl_passes[1:], self.rtl]), np.diff([*self.timed_passes[1:], self.timed])
+        return [(int(one), int(other)) for one, other in zip(rtl, timed, strict=True)]
+
+    def passes_off(self) -> list[tuple[int, int]]:
+        """Those that differ by more than `PASS_CYCLES` and by more than 2 %."""
+        return [
+            (rtl, timed) for rtl, timed in self.pass_cycles() if abs(rtl - timed) > max(PASS_CYCLES, TOLERANCE * timed)
+        ]
 
 
-def draw(source: random.Random) -> Draw:
-    """Lanes, tokens, groups, sizes, density and lengths, all small."""
-    tokens = source.choice((4, 8))
-    hidden = source.choice((16, 32))
-    max_length = tokens * source.choice((2, 4, 6))
-    config = HardwareConfig(
-        tokens=tokens, out_lanes=source.choice((2, 4)), in_lanes=4, max_hidden=hidden, max_ffn=2 * hidden,
-        max_length=max_length, max_groups=max_length // tokens + source.choice((0, 2)),
-        word_bytes=source.choice((16, 32, 64)),
-    )  # fmt: skip
-    shape = random_shape(layers=source.choice((1, 2)), hidden=hidden, heads=source.choice((2, 4)), ffn=2 * hidden)
-    quantised = random_quantised_encoder(shape, source.randrange(1000), density=source.choice((0.3, 0.5, 1.0)))
-    return Draw(config, quantised, (source.randint(1, max_length),))
+@dataclass(frozen=True)
+class Kept:
+    """By the point's key."""
+
+    launches: Mapping[str, Found]
 
 
-def scheduled(rtl: KernelRtl) -> tuple[LoopLatency, ...]:
-    """II and depth of every loop, for timed emulation of the same schedule."""
-    return tuple(
-        LoopLatency(f"{process}.{loop.label}", loop.interval if loop.pipelined else 0, loop.schedule.depth, "scheduled")
-        for process, loops in rtl.timings.items()
-        for loop in loops
+def random_config(draw: random.Random) -> HardwareConfig:
+    """Lanes, tokens, groups, FIFO depths and sizes, all small."""
+    while True:
+        tokens = draw.choice((4, 8, 16))
+        groups = draw.randint(1, 6)
+        try:
+            return HardwareConfig(
+                tokens=tokens,
+                out_lanes=draw.choice((1, 2, 4)),
+                in_lanes=draw.choice((4, 8)),
+                max_hidden=32,
+                max_ffn=64,
+                max_length=groups * tokens,
+                max_groups=groups * draw.randint(1, 2),
+                word_bytes=draw.choice((16, 32, 64)),
+                dsp=draw.choice(tuple(BOARDS)),
+                tile_fifo=draw.choice((16, 64, 512)),
+                sums_fifo=draw.choice((4, 16)),
+            )
+        except AebertError:
+            continue
+
+
+def random_points(draw: random.Random, config: HardwareConfig, count: int) -> Iterator[Point]:
+    for _ in range(count):
+        hidden = draw.choice((16, 32))
+        shape = random_shape(draw.choice((1, 2)), hidden, hidden // draw.choice((8, 16)), 2 * hidden)
+        pattern = draw.choice(PATTERNS)
+        ratio = 0.0 if pattern == "dense" else draw.choice(RATIOS)
+        sequences = draw.randint(1, config.max_groups // config.length_groups)
+        lengths = tuple(draw.randint(1, config.max_length) for _ in range(sequences))
+        yield Point(config, shape, pattern, ratio, lengths, BOARDS[config.dsp])
+
+
+def _board(point: Point) -> Board:
+    return load_board(BOARDS[point.config.dsp])
+
+
+def compare(points: Sequence[Point]) -> Iterator[Found]:
+    """Of launches on one design."""
+    config, board = points[0].config, _board(points[0])
+    with tempfile.TemporaryDirectory(prefix="aebert-rtl-") as scratch:
+        folder = write_kernel(config, Path(scratch), board.name)
+        sources = read_sources(folder)
+        rtl = rtl_of(folder, DesignContext(1000 / board.clock_mhz, board.part), config.word_bytes)
+    estimated = estimated_schedules(config, source_pragmas(sources))
+    schedules = scheduled_schedules(estimated, rtl.schedules)
+    banks = dict(place_compute_units(config, board, 1)[0].banks)
+    ports = port_timings(config, board, board.clock_mhz, banks, port_traffic(config))
+    library = build_simulation(rtl)
+    for point in points:
+        simulated, clocked = RtlDevice(library, ports), TimedEmulatorDevice(sources, schedules, ports)
+        yield _launch(point, simulated, clocked)
+
+
+def _launch(point: Point, simulated: RtlDevice, clocked: TimedEmulatorDevice) -> Found:
+    config, quantised = point.config, point.encoder()
+    image, program = build_memory_image(quantised, config), build_program(config, quantised, point.lengths)
+    residuals = [random_residual(quantised.shape, length, seed) for seed, length in enumerate(point.lengths)]
+    with Accelerator(simulated, config, quantised, image) as accelerator:
+        stored = accelerator.run_program(program, residuals)
+        rtl = simulated.result()
+        mismatches = [compare_sequence(accelerator, quantised, each).mismatch for each in residuals]
+    with Accelerator(clocked, config, quantised, image) as accelerator:
+        expected = accelerator.run_program(program, residuals)
+        timed = clocked.result()
+    wrong = [str(each) for each in mismatches if each is not None]
+    if not all(np.array_equal(one.values, other.values) for one, other in zip(stored, expected, strict=True)):
+        wrong.append("the launch's output is not the emulator's")
+    (engine,) = (each for each in clocked.schedules if each.loop == ENGINE_LOOP)
+    return Found(
+        rtl=rtl.cycles,
+        timed=timed.checked_cycles(),
+        closed_form=_closed_form(point, quantised, clocked.schedules),
+        engine_interval=engine.ii,
+        wrong="; ".join(wrong),
+        rtl_passes=rtl.taken[REQUANTISER],
+        timed_passes=tuple(each.start for each in timed.process(REQUANTISER).intervals if each.iteration >= 0),
     )
 
 
-def compare(drawn: Draw, board: Board, folder: Path) -> tuple[int, int, float, bool]:
-    """Cycles in RTL and in timed emulation, seconds per simulated cycle, whether every pass has its bits."""
-    config = drawn.config
-    for file, text in kernel_files(config, Design(config, board, CLOCK_MHZ).buffers).items():
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_text(text)
-    rtl = rtl_of(folder, DesignContext(1000 / CLOCK_MHZ, board.part), config.word_bytes)
-    sources = read_sources(folder)
-    banks = dict(place_compute_units(config, board, 1)[0].banks)
-    ports = port_timings(config, board, CLOCK_MHZ, banks, port_traffic(config))
-    library = build_simulation(rtl)
-    image = build_memory_image(drawn.quantised, config)
-    residuals = [random_residual(drawn.quantised.shape, length, 1) for length in drawn.lengths]
-    program = build_program(config, drawn.quantised, drawn.lengths)
-    device = RtlDevice(library, ports)
-    with Accelerator(device, config, drawn.quantised, image) as accelerator:
-        began = time.perf_counter()
-        accelerator.run_program(program, residuals)
-        seconds = time.perf_counter() - began
-        cycles = device.result().cycles
-        right = all(compare_sequence(accelerator, drawn.quantised, each).mismatch is None for each in residuals)
-    timed = _timed_cycles(drawn, sources, rtl, ports, residuals)
-    return cycles, timed, seconds / cycles, right
+def _closed_form(point: Point, quantised: QuantisedEncoder, schedules: Sequence[LoopLatency]) -> float:
+    layers = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in quantised.layers]
+    tiles = weight_tiles(quantised.shape, layers)
+    return float(
+        count_cycles(
+            Sizes.of(point.config),
+            Workload(quantised.shape, tiles, point.lengths),
+            memory=board_memory(point.config, _board(point)),
+            latencies=scheduled_latencies(point.config, schedules),
+        ).total[0]
+    )
 
 
-def _timed_cycles(
-    drawn: Draw,
-    sources: ProjectSources,
-    rtl: KernelRtl,
-    ports: dict[str, PortTiming],
-    residuals: list[np.ndarray[tuple[int, ...], np.dtype[np.int16]]],
-) -> int:
-    estimated = estimated_schedules(drawn.config, source_pragmas(sources))
-    device = TimedEmulatorDevice(sources, scheduled_schedules(estimated, scheduled(rtl)), ports)
-    image = build_memory_image(drawn.quantised, drawn.config)
-    with Accelerator(device, drawn.config, drawn.quantised, image) as accelerator:
-        accelerator.run_program(build_program(drawn.config, drawn.quantised, drawn.lengths), residuals)
-        return device.result().checked_cycles()
+def _kept(file: Path | None) -> dict[str, Found]:
+    return {} if file is None or not file.is_file() else dict(read_json(Kept, file, "remove it").launches)
+
+
+def _off(cycles: float, right: float) -> str:
+    return f"{cycles / right - 1:+.2%}"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--designs", type=int, default=20)
+    parser.add_argument("--workloads", type=int, default=3, help="per design")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
-    source = random.Random(options.seed)
-    board = load_board("u200")
+    draw = random.Random(options.seed)
+    known = _kept(options.keep)
     print(machine_line())
-    print("| design | tokens | RTL, cycles | timed emulation | difference | us per cycle |")
-    print("|---|---|---|---|---|---|")
-    failed = 0
+    print("| design | launch | II | RTL, cycles | timed emulation | closed form | passes apart | bits |")
+    print("|---|---|---|---|---|---|---|---|")
+    all_found = []
     for _ in range(options.designs):
-        drawn = draw(source)
-        with tempfile.TemporaryDirectory(prefix="aebert-rtl-") as scratch:
-            cycles, timed, seconds, right = compare(drawn, board, Path(scratch))
-        config, difference = drawn.config, cycles / timed - 1
-        failed += not right or abs(difference) > TOLERANCE
-        lanes = f"{config.tokens}x{config.out_lanes}x{config.in_lanes}"
-        name = f"{lanes}, {config.max_groups} groups, {config.word_bytes} bytes"
-        figures = f"{cycles:,} | {timed:,} | {difference:+.2%}{'' if right else ' BITS DIFFER'}"
-        print(f"| {name} | {drawn.lengths[0]} | {figures} | {1e6 * seconds:.1f} |", flush=True)
-    return int(failed > 0)
+        config = random_config(draw)
+        points = list(random_points(draw, config, options.workloads))
+        missing = [point for point in points if point.key not in known]
+        for point, found in zip(missing, compare(missing), strict=True) if missing else ():
+            known[point.key] = found
+            if options.keep is not None:
+                write_json(options.keep, asdict(Kept(known)))
+        for point in points:
+            all_found.append(known[point.key])
+            print(_row(point, known[point.key]), flush=True)
+    print(summary(all_found))
+    return int(not all(found.agrees() for found in all_found))
+
+
+def summary(launches: Sequence[Found]) -> str:
+    lines = [f"{len(launches)} launches, bits wrong in {sum(bool(found.wrong) for found in launches)}"]
+    for name, off in (
+        ("timed emulation", [found.rtl / found.timed - 1 for found in launches]),
+        ("closed form", [found.rtl / found.closed_form - 1 for found in launches]),
+    ):
+        within = np.count_nonzero(np.abs(off) <= TOLERANCE)
+        lines.append(f"RTL against {name}: {within} within 2 %, {min(off):+.2%} to {max(off):+.2%}")
+    passes = [each for found in launches for each in found.pass_cycles()]
+    apart = [each for found in launches for each in found.passes_off()]
+    lines.append(f"{len(passes)} passes, {len(apart)} more than 2 % and {PASS_CYCLES} cycles apart: {apart}")
+    return "\n".join(lines)
+
+
+def _row(point: Point, found: Found) -> str:
+    config, shape = point.config, point.shape
+    design = (
+        f"{config.tokens}x{config.out_lanes}x{config.in_lanes}, {config.max_groups} groups, FIFO {config.tile_fifo}"
+    )
+    launch = f"{shape.layers}, {shape.hidden}, {shape.heads}; {point.pattern} {point.ratio}; {point.lengths}"
+    most = max(abs(rtl - timed) for rtl, timed in found.pass_cycles())
+    return (
+        f"| {design}, {8 * config.word_bytes} bits, {point.board} | {launch} | "
+        f"{found.engine_interval} | {found.rtl:,} | "
+        f"{found.timed:,} ({_off(found.rtl, found.timed)}) | {found.closed_form:,.0f} "
+        f"({_off(found.rtl, found.closed_form)}) | {most} at most | {found.wrong or 'right'} |"
+    )
 
 
 if __name__ == "__main__":

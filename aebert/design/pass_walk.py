@@ -86,9 +86,11 @@ class Walk:
         turn = self._slices * (self._out_lanes - 1.0) + 1.0  # of the requantiser, until it takes a row group's last row
         self._pace = np.maximum(1.0, (self._engine_depth + latencies.credit + turn) / self._sums_fifo)
         # Cycles of the memory for one vector of tokens, in or out; the unit at its other end may be slower.
-        self._vector_cycles = np.maximum(
-            _ceil_divide(2.0 * self._tokens, self._word_bytes) / rates.vectors, self._slices
-        )
+        words = _ceil_divide(2.0 * self._tokens, self._word_bytes)
+        self._vector_cycles = np.maximum(words / rates.vectors, self._slices)
+        # A burst is written when all of its words are there: its vectors, and the cycles for which each holds it up.
+        self._burst_vectors: Floats = BURST_BYTES / (words * self._word_bytes)
+        self._gathering: Floats = np.clip(self._slices, words, words / rates.vectors)
         self._of_length = {length: self._groups_of(_ceil_divide(length, self._tokens)) for length in self._lengths}
         self._all = self._groups_of(np.sum([self._of_length[length].count for length in self._lengths], axis=0))
         self._ahead_of_memory(sizes)
@@ -155,7 +157,8 @@ class Walk:
 
     def finish(self) -> CycleCount:
         """The last LayerNorm's vectors are stored; the engine's last pass takes in the write-backs meanwhile."""
-        stored = (self._vector_cycles - self._slices) * self._vectors + self._latencies.memory
+        gathered = np.minimum(self._vectors, self._burst_vectors) * self._gathering
+        stored = gathered + (self._vector_cycles - self._slices) * self._vectors + self._latencies.memory
         end = np.maximum(self.clock.layer_norm, self.clock.requantise) + stored
         self._layer = -1
         self._tell("store", end, self._vectors)

@@ -104,8 +104,14 @@ class KernelRtl:
 
     @property
     def schedules(self) -> tuple[LoopLatency, ...]:
-        """Of the pipelined loops, as the RTL has them."""
-        return tuple(LoopLatency(loop.name, loop.interval, loop.depth, "scheduled") for loop in self.loops)
+        """Of every loop: II and depth that timed emulation of the same schedule has."""
+        return tuple(
+            LoopLatency(
+                f"{process}.{loop.label}", loop.interval if loop.pipelined else 0, loop.schedule.depth, "scheduled"
+            )
+            for process, loops in self.timings.items()
+            for loop in loops
+        )
 
 
 def kernel_rtl(sources: ProjectSources, manifest: Manifest) -> KernelRtl:
@@ -190,7 +196,8 @@ def join(top: TopLevel, processes: Sequence[ProcessText]) -> KernelText:
 
 def _storage(inner: str, outer: dict[str, str], top: TopLevel) -> str:
     if inner in outer:
-        return outer[inner]
+        # LLVM has no index of an array of one.
+        return f"{outer[inner]}_0" if outer[inner] in top.arrays else outer[inner]
     array, _, number = inner.rpartition("_")
     if array not in outer or outer[array] not in top.arrays:
         raise AebertError(f"kernel.cpp: stream {inner} of a process is no argument of it")

@@ -182,6 +182,14 @@ void load(int count, read_port<int> words, Stream& out) {
   }
 }
 
+void keep(int count, write_port<int> words) {
+  AEBERT_LOOP(keep.Elements)
+  for (int i = 0; i < count; ++i) {
+    AEBERT_ITERATION;
+    words[i] = i;
+  }
+}
+
 // Adds into `ways` sums in turn.
 void accumulate(int count, int ways) {
   memory<int, 16> sums AEBERT_CHECKED(accumulate.sums);
@@ -308,6 +316,13 @@ void run_load(int count) {
   Stream fifo("fifo", 4);
   AEBERT_PROCESS(load, count, AEBERT_READ_PORT(words), fifo);
   AEBERT_PROCESS(sink, count, fifo);
+  AEBERT_RUN;
+}
+
+void run_keep(int count) {
+  int words[256];
+  AEBERT_REGION;
+  AEBERT_PROCESS(keep, count, AEBERT_WRITE_PORT(words));
   AEBERT_RUN;
 }
 

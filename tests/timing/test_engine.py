@@ -276,6 +276,32 @@ def test_a_port_with_few_outstanding_bursts_waits_for_each(regions: Regions) -> 
     assert regions.run("load", 8).cycles == 31
 
 
+@pytest.mark.parametrize(
+    ("rate", "burst", "gap", "cycles"),
+    [
+        (1.0, 64, 0, 28),  # iterations at 1 ... 8, over at 10, when the words leave; confirmed 10 after the last
+        (0.5, 64, 0, 36),  # a word leaves every second cycle
+        (1.0, 4, 0, 22),  # the second burst is there at 8, when the first has left
+        (1.0, 4, 3, 25),  # three cycles between the two
+    ],
+)
+def test_a_burst_is_written_when_its_words_are_there(
+    regions: Regions, rate: float, burst: int, gap: int, cycles: int
+) -> None:
+    regions.loops(keep=(1, 2))
+    regions.port("words", PortTiming(words_per_cycle=rate, latency=10, burst_words=burst, gap=gap, outstanding=4))
+    assert regions.run("keep", 8).cycles == cycles
+
+
+def test_a_loop_that_writes_waits_for_room_for_two_bursts(regions: Regions) -> None:
+    # Bursts of 4 at 4 cycles a word leave from 4, 20 and 36 on; the tenth word waits until the second has left, at 12.
+    regions.loops(keep=(1, 2))
+    regions.port("words", PortTiming(words_per_cycle=0.25, latency=10, burst_words=4, gap=0, outstanding=4))
+    result = regions.run("keep", 12)
+    assert result.cycles == 4 + 3 * 16 + 10
+    assert result.process("keep").memory == 62 - 13 - 1
+
+
 def test_an_accumulation_through_memory_needs_three_iterations_between(regions: Regions) -> None:
     regions.loops(accumulate=(1, 4))
     regions.array("accumulate.sums", partitioned=False)

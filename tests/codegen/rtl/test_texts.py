@@ -8,9 +8,11 @@ from aebert.support.errors import AebertError
 from codegen.rtl.builder import Builder
 from codegen.rtl.constant_tables import table_bytes
 from codegen.rtl.expressions import intrinsic_text, pure_text
+from codegen.rtl.kernel import join
 from codegen.rtl.names import Names, identifier
 from codegen.rtl.nodes import FALSE, TRUE, Literal, Outside
 from codegen.rtl.render import folded
+from codegen.rtl.texts import ProcessText, StreamUse
 from codegen.rtl.top_level import read_top_level
 from codegen.schedule.frontend.ir import Instruction
 
@@ -111,3 +113,26 @@ def test_the_top_level_is_read_from_the_kernels_own_text() -> None:
 def test_a_depth_that_is_no_constant_is_named() -> None:
     with pytest.raises(AebertError, match="kDepth"):
         read_top_level(KERNEL, "constexpr int kLanes = 2;\n")
+
+
+JOINED = """
+extern "C" void top(int count) {
+  hls::stream<Row, 4> rows[kLanes];
+  AEBERT_PROCESS(split, count, rows);
+  AEBERT_PROCESS(gather, rows);
+}
+"""
+
+
+@pytest.mark.parametrize(("lanes", "inner"), [(1, ("rows",)), (2, ("rows_0", "rows_1"))])
+def test_an_array_of_streams_joins_lane_by_lane_and_one_stream_has_no_index_in_llvm(
+    lanes: int, inner: tuple[str, ...]
+) -> None:
+    def process(name: str, parameters: tuple[str, ...], *, reads: bool) -> ProcessText:
+        streams = [StreamUse(each, 8, reads) for each in inner]
+        return ProcessText(name, name, f"{name}.cpp", parameters, [], streams, *([] for _ in range(7)))
+
+    top = read_top_level(JOINED, f"constexpr int kLanes = {lanes};\n")
+    kernel = join(top, [process("split", ("count", "rows"), reads=False), process("gather", ("rows",), reads=True)])
+    assert [fifo.name for fifo in kernel.fifos] == [f"rows_{lane}" for lane in range(lanes)]
+    assert [end.storage for end in kernel.ends] == 2 * [f"rows_{lane}" for lane in range(lanes)]

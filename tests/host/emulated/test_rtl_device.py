@@ -13,7 +13,7 @@ import pytest
 from aebert.design.board import load_board
 from aebert.design.program import Stored, build_program
 from aebert.numerics.quantised import QuantisedEncoder
-from aebert.timing.loop_schedules import LoopLatency, estimated_schedules, scheduled_schedules
+from aebert.timing.loop_schedules import estimated_schedules, scheduled_schedules
 from aebert.timing.memory_ports import PortTiming, port_timings
 from codegen.memory_image import build_memory_image
 from codegen.placement import place_compute_units, port_traffic
@@ -28,6 +28,7 @@ from host.emulated.emulator import EmulatorDevice, LibraryDevice
 from host.emulated.rtl_device import RtlDevice
 from host.emulated.timed_emulator import TimedEmulatorDevice
 from host.verify.compare import compare_sequence
+from tests.support.elaboration import elaboration_errors
 from tests.support.emulated import write_kernel
 from tests.support.projects import TINY_DESIGN
 from tests.support.random_quantised import random_quantised_encoder, random_residual, random_shape
@@ -87,13 +88,10 @@ def test_two_sequences_in_a_launch_leave_what_the_emulator_leaves(simulated: Sim
 
 
 def test_cycles_are_those_of_timed_emulation_pass_by_pass(simulated: Simulated) -> None:
-    scheduled = [
-        LoopLatency(f"{process}.{loop.label}", loop.interval if loop.pipelined else 0, loop.schedule.depth, "scheduled")
-        for process, loops in simulated.rtl.timings.items()
-        for loop in loops
-    ]
     estimated = estimated_schedules(CONFIG, source_pragmas(simulated.sources))
-    clocked = TimedEmulatorDevice(simulated.sources, scheduled_schedules(estimated, scheduled), simulated.ports)
+    clocked = TimedEmulatorDevice(
+        simulated.sources, scheduled_schedules(estimated, simulated.rtl.schedules), simulated.ports
+    )
     device = RtlDevice(simulated.library, simulated.ports)
     _, run = stored(device, encoder(3), (32,), "output", device.result)
     _, timed = stored(clocked, encoder(3), (32,), "output", clocked.result)
@@ -124,3 +122,10 @@ def test_every_pipelined_loop_has_the_interval_and_the_stages_of_its_schedule(si
     assert len(simulated.rtl.loops) == 18
     for loop in simulated.rtl.loops:
         assert loop.depth == loop.scheduled_depth, loop.name
+
+
+def test_another_partys_elaborator_finds_no_error(simulated: Simulated) -> None:
+    files, top = simulated.rtl.files, simulated.rtl.kernel.name
+    assert elaboration_errors(files, top) == ""
+    broken = files | {"fifo.sv": files["fifo.sv"].replace("count != FULL", "counted != FULL")}
+    assert "use of undeclared identifier 'counted'" in elaboration_errors(broken, top)
