@@ -3,7 +3,7 @@
     python -m benchmarks.rtl_sim [--designs N] [--workloads N] [--seed S] [--keep FILE]
 
 Each design is built once and runs several workloads: the bits of every pass against the integer reference, the cycles
-of the launch, and when each process takes each pass. Ends with 1 where bits differ, or cycles by more than 2 %.
+of the launch, and when the requantiser takes each pass. Ends with 1 where bits differ, or cycles by more than 2 %.
 ``--keep`` notes what was found in a JSON file and takes what is there already: a design takes minutes.
 """
 
@@ -239,9 +239,8 @@ def summary(launches: Sequence[Found]) -> str:
 
 def _row(point: Point, found: Found) -> str:
     config, shape = point.config, point.shape
-    design = (
-        f"{config.tokens}x{config.out_lanes}x{config.in_lanes}, {config.max_groups} groups, FIFO {config.tile_fifo}"
-    )
+    lanes = f"{config.tokens}x{config.out_lanes}x{config.in_lanes}"
+    design = f"{lanes}, {config.max_groups} groups, FIFOs {config.tile_fifo} and {config.sums_fifo}"
     launch = f"{shape.layers}, {shape.hidden}, {shape.heads}; {point.pattern} {point.ratio}; {point.lengths}"
     most = max(abs(rtl - timed) for rtl, timed in found.pass_cycles())
     return (
