@@ -94,7 +94,7 @@ def test_one_command_brings_a_synthesis_back_and_every_command_uses_it(project: 
     (latency,) = (line for line in text.splitlines() if line.startswith("latency"))
     assert " (~" in latency.partition(" ms")[0]
     assert " (~" not in latency.partition("; ")[2].partition(" cycles")[0]
-    assert width(after["cycles"]) <= width(before["cycles"])
+    assert width(after["cycles"]) <= width(before["cycles"]) * (1 + 1e-9)  # both are the closed form's
     assert "from csynth (Vitis HLS 2024.1)" in after["basis"]["cycles"]
 
     # And right: it is what timed emulation counts with the same II and depths, from the database alone.
