@@ -25,8 +25,7 @@ from aebert.design.launch_cycles import count_cycles
 from aebert.design.pipeline_latencies import ENGINE_LOOP
 from aebert.design.program import build_program
 from aebert.design.size_arrays import Sizes
-from aebert.design.workload import Workload, weight_tiles
-from aebert.models.encoder import MATRIX_NAMES
+from aebert.design.workload import Workload, subnet_tiles
 from aebert.numerics.quantised import QuantisedEncoder
 from aebert.support.atomic_files import write_json
 from aebert.support.checked_files import read_json
@@ -175,8 +174,7 @@ def _launch(point: Point, simulated: RtlDevice, clocked: TimedEmulatorDevice) ->
 
 
 def _closed_form(point: Point, quantised: QuantisedEncoder, schedules: Sequence[LoopLatency]) -> float:
-    layers = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in quantised.layers]
-    tiles = weight_tiles(quantised.shape, layers)
+    tiles = subnet_tiles(quantised)
     return float(
         count_cycles(
             Sizes.of(point.config),

@@ -89,8 +89,7 @@ def _is_project(folder: Path) -> bool:
 
 
 def _project(folder: Path, board: str | None, design_file: Path | None) -> tuple[Design, EncoderShape, TileCounts]:
-    from aebert.design.workload import weight_tiles
-    from aebert.models.encoder import MATRIX_NAMES
+    from aebert.design.workload import subnet_tiles
     from codegen.manifest import manifest_design
     from codegen.project import load_project
 
@@ -99,8 +98,7 @@ def _project(folder: Path, board: str | None, design_file: Path | None) -> tuple
     project = load_project(folder)
     manifest = project.manifest
     design = manifest_design(manifest)
-    layers = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in project.quantised.layers]
-    return design, manifest.shape, weight_tiles(manifest.shape, layers)
+    return design, manifest.shape, subnet_tiles(project.quantised)
 
 
 def _schedule(folder: Path, design: Design) -> ScheduledKernel | None:

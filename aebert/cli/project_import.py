@@ -61,8 +61,7 @@ def comparison(project: Path, before: list[StoredRecord], after: list[StoredReco
     """Predicted (without the new records) against synthesised, by loop and by unit, and what to believe now."""
     from aebert.cost_model.breakdown import break_down
     from aebert.cost_model.synthesis import synthesis_of
-    from aebert.design.workload import weight_tiles
-    from aebert.models.encoder import MATRIX_NAMES
+    from aebert.design.workload import subnet_tiles
     from aebert.timing.loop_schedules import estimated_schedules
     from codegen.manifest import manifest_design
     from codegen.project import load_project
@@ -74,9 +73,8 @@ def comparison(project: Path, before: list[StoredRecord], after: list[StoredReco
     synthesis = synthesis_of(after, manifest.design_digest)
     if synthesis is None:
         return
-    weights = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in loaded.quantised.layers]
     lengths = (manifest.config.max_length,)
-    tiles = weight_tiles(manifest.shape, weights)
+    tiles = subnet_tiles(loaded.quantised)
     old = break_down(design, manifest.shape, tiles, lengths, None, synthesis_of(before, manifest.design_digest))
     new = break_down(design, manifest.shape, tiles, lengths, None, synthesis)
     assumed = {each.loop: each for each in estimated_schedules(manifest.config, source_pragmas(loaded.sources()))}

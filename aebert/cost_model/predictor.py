@@ -187,16 +187,14 @@ def clock_of(design: Design, fitted: FittedModel | None, synthesis: Synthesis | 
     """
     from aebert.cost_model.fitted_quantities import CLOCK_PERIOD
 
-    period = 1e3 / design.clock_mhz
+    period, limit = 1e3 / design.clock_mhz, ""
     quantity = None if fitted is None else fitted.quantities.get(CLOCK_PERIOD)
     if synthesis is not None and synthesis.clock_mhz is not None and synthesis.clock_mhz < design.clock_mhz:
         period = 1e3 / synthesis.clock_mhz
-        if quantity is None:
-            spread = clock_spread(spanned_dies(design.config, design.board, design.compute_units)).inverse
-            basis = f"csynth estimates {synthesis.clock_mhz:.0f} MHz, below the clock asked for; {spread.basis}"
-            return period / 1e6, replace(spread, basis=basis)
+        limit = f"csynth estimates {synthesis.clock_mhz:.0f} MHz, below the clock asked for; "
     if quantity is None:
-        return period / 1e6, clock_spread(spanned_dies(design.config, design.board, design.compute_units)).inverse
+        spread = clock_spread(spanned_dies(design.config, design.board, design.compute_units)).inverse
+        return period / 1e6, replace(spread, basis=f"{limit}{spread.basis}")
     from aebert.cost_model.structure import crowding
 
     crowded = crowding(check_fit(design.config, design.board, design.compute_units), design.board)

@@ -131,18 +131,24 @@ def check_fit(config: HardwareConfig, board: Board, compute_units: int = 1) -> U
         raise AebertError(f"compute units = {compute_units}: must be at least 1")
     if config.dsp != board.dsp:
         raise AebertError(f"hardware config: dsp = {config.dsp!r}, but board {board.name} has {board.dsp}")
-    usages = [usage(Sizes.of(config), placement) for placement in placements(board, compute_units)]
-    for found in usages:
-        if found.fits.all():
-            return found
-    raise AebertError(_overflow(usages[-1], board))
+    found = _placed(config, board, compute_units)
+    if not found.fits.all():
+        raise AebertError(_overflow(found, board))
+    return found
 
 
 def spanned_dies(config: HardwareConfig, board: Board, compute_units: int = 1) -> int:
     """Dies that one copy takes on the fewest that hold it, or that it would take where it fits none."""
-    places = placements(board, compute_units)
-    sizes = Sizes.of(config)
-    return next((place.slrs for place in places if usage(sizes, place).fits.all()), places[-1].slrs)
+    return _placed(config, board, compute_units).placement.slrs
+
+
+def _placed(config: HardwareConfig, board: Board, compute_units: int) -> Usage:
+    """In the first placement that holds the design, else in the last and largest."""
+    for placement in placements(board, compute_units):
+        found = usage(Sizes.of(config), placement)
+        if found.fits.all():
+            break
+    return found
 
 
 def _overflow(found: Usage, board: Board) -> str:

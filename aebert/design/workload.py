@@ -12,6 +12,7 @@ import numpy.typing as npt
 from aebert.design.head_places import pad_heads, row_groups
 from aebert.design.size_arrays import Floats, Ints, Sizes
 from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape, MatrixName, matrix_sizes
+from aebert.numerics.quantised import QuantisedEncoder
 from aebert.support.errors import AebertError
 
 # Tiles of every matrix on designs of these sizes, [layers, matrices, designs], matrices as in MATRIX_NAMES.
@@ -155,7 +156,7 @@ def weight_tiles(shape: EncoderShape, layers: Sequence[Sequence[npt.NDArray[np.g
     return count
 
 
-def subnet_tiles(encoder: Encoder) -> TileCounts:
+def subnet_tiles(encoder: Encoder | QuantisedEncoder) -> TileCounts:
     """`weight_tiles` of an encoder."""
     layers = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in encoder.layers]
     return weight_tiles(encoder.shape, layers)

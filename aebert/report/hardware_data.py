@@ -18,7 +18,7 @@ from aebert.design.launch_cycles import time_passes
 from aebert.design.pipeline_latencies import Latencies
 from aebert.design.program import Pass
 from aebert.design.size_arrays import Sizes
-from aebert.design.workload import TileCounts, Workload, weight_tiles
+from aebert.design.workload import TileCounts, Workload, subnet_tiles, weight_tiles
 from aebert.models.encoder import MATRIX_NAMES
 from aebert.timing.scheduled_latencies import scheduled_latencies
 from codegen.placement import place_compute_units
@@ -98,8 +98,7 @@ def collect_hardware(project: Project, timed: TimedRun, schedule: StoredSchedule
     config = manifest.config
     board = load_board(manifest.board)
     design = Design(config, board, manifest.clock_mhz, manifest.compute_units)
-    layers = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in project.quantised.layers]
-    tiles = weight_tiles(manifest.shape, layers)
+    tiles = subnet_tiles(project.quantised)
     lengths = timed.program.lengths
     latencies = scheduled_latencies(config, timed.schedules)
     scheduled = None if schedule is None else ScheduledKernel(latencies, schedule.reached_mhz)

@@ -13,8 +13,7 @@ from aebert.design.hardware_config import HardwareConfig
 from aebert.design.kernel_streams import PORTS
 from aebert.design.launch_cycles import count_cycles
 from aebert.design.size_arrays import Sizes
-from aebert.design.workload import Workload, weight_tiles
-from aebert.models.encoder import MATRIX_NAMES
+from aebert.design.workload import Workload, subnet_tiles
 from aebert.numerics.quantised import QuantisedEncoder
 from aebert.timing.loop_schedules import estimated_schedules
 from aebert.timing.memory_ports import PortTiming, port_timings
@@ -32,8 +31,7 @@ def predicted_cycles(
     config: HardwareConfig, quantised: QuantisedEncoder, lengths: tuple[int, ...], memory: MemoryRates | None = None
 ) -> float:
     """In closed form, from the encoder's own tiles; memory at full rate where none is given."""
-    layers = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in quantised.layers]
-    tiles = weight_tiles(quantised.shape, layers)
+    tiles = subnet_tiles(quantised)
     return float(count_cycles(Sizes.of(config), Workload(quantised.shape, tiles, lengths), memory=memory).total[0])
 
 
