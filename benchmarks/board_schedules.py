@@ -26,8 +26,9 @@ from codegen.render import kernel_files
 from codegen.schedule.devices import device_of, series_of
 from codegen.schedule.frontend.kernel import kernel_graphs
 from codegen.schedule.graph import DesignContext, LoopGraph
-from codegen.schedule.lanes import merge_lanes
+from codegen.schedule.lanes import MergedGraph, merge_lanes
 from codegen.schedule.operator_model import fitted_model
+from codegen.schedule.registers import register_bits
 from codegen.schedule.result import LoopSchedule
 from codegen.schedule.scheduler import schedule_loop
 
@@ -36,10 +37,14 @@ VECTOR_LANES = 4
 
 @dataclass(frozen=True)
 class BoardSchedule:
-    """The pipelined loops of a board's kernel at its clock; ``loops``: process and label -> schedule."""
+    """The pipelined loops of a board's kernel at its clock; ``loops``: process and label -> schedule.
+
+    ``register_bits``: flip-flops that each needs, all lanes.
+    """
 
     design: Design
     loops: dict[str, LoopSchedule]
+    register_bits: dict[str, int]
 
     @property
     def misses(self) -> dict[str, LoopSchedule]:
@@ -65,20 +70,20 @@ def with_fewest_tokens(design: Design) -> Design:
 
 def scheduled(designs: Iterable[Design]) -> Iterator[BoardSchedule]:
     """Kernels that are the same on several boards of a series are read once."""
-    read: dict[object, tuple[LoopGraph, ...]] = {}
+    read: dict[object, tuple[tuple[LoopGraph, MergedGraph], ...]] = {}
     for design in designs:
         files = kernel_files(design.config, design.buffers)
         key = tuple(sorted(files.items())), series_of(device_of(design.board.part))
         context = DesignContext(clock_period_ns=1000 / design.clock_mhz, part=design.board.part)
         if key not in read:
-            read[key] = tuple(merge_lanes(graph).graph for graph in _graphs(files, context, design) if graph.pipelined)
-        yield BoardSchedule(
-            design,
-            {
-                f"{graph.process}.{graph.label}": schedule_loop(replace(graph, context=context), fitted_model())
-                for graph in read[key]
-            },
-        )
+            graphs = _graphs(files, context, design)
+            read[key] = tuple((graph, merge_lanes(graph)) for graph in graphs if graph.pipelined)
+        loops, register_count = {}, {}
+        for graph, merged in read[key]:
+            name = f"{graph.process}.{graph.label}"
+            loops[name] = schedule_loop(replace(merged.graph, context=context), fitted_model())
+            register_count[name] = register_bits(graph, loops[name], merged.place)
+        yield BoardSchedule(design, loops, register_count)
 
 
 def _graphs(files: Mapping[str, str], context: DesignContext, design: Design) -> tuple[LoopGraph, ...]:

@@ -1,4 +1,4 @@
-"""Prints where the figures of aebert/design/operator_resources.py come from: operators in real Vitis HLS reports.
+"""The prices of aebert/design/operator_resources.py against real Vitis HLS reports, and what structure is used instead.
 
     python -m benchmarks.operator_resources --data FOLDER
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ import numpy as np
 from scipy.stats import t as student
 
 from aebert.design import operator_resources as op
+from aebert.design.operator_areas import operator_areas
+from aebert.design.size_arrays import Floats
 from aebert.hls_reports.model import CsynthReport, KernelUtilization
 from aebert.hls_reports.parse import parse_report
 from aebert.support.errors import AebertError
@@ -60,40 +62,33 @@ def detail_rows(path: Path) -> Iterator[Row]:
                 break
 
 
-def line_fit(x: list[int], y: list[int]) -> tuple[float, float, float]:
-    """Slope, intercept and largest residual of a least-squares line."""
-    slope, intercept = np.polyfit(x, y, 1)
-    worst = float(np.abs(np.polyval([slope, intercept], x) - y).max())
-    return float(slope), float(intercept), worst
-
-
 def print_expressions(rows: list[Row]) -> None:
-    """LUT against width, per operation, DSP and pipelined ones left out."""
+    """The prices that are used against the reports' own, per operation; DSP and pipelined ones left out."""
     points: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for row in rows:
         width = max(row.number("Bitwidth P0"), row.number("Bitwidth P1"))
-        if row.section == "Expression" and row.number("FF") == 0 and row.number("DSP") + row.number("DSP48E") == 0:
+        plain = row.number("FF") == 0 and row.number("DSP") + row.number("DSP48E") == 0
+        if row.section == "Expression" and plain and 8 <= width <= 128 and row.number("LUT"):
             points[row.cells["Operation"]].append((width, row.number("LUT")))
-    print("operator     rows  widths     LUT = slope x width + base   worst residual   used")
-    used = {
-        "+": (op.ADD_LUT_PER_BIT, op.ADD_LUT_BASE),
-        "-": (op.ADD_LUT_PER_BIT, op.ADD_LUT_BASE),
-        "icmp": (op.COMPARE_LUT_PER_BIT, op.COMPARE_LUT_BASE),
-        "select": (op.SELECT_LUT_PER_BIT, 0),
-        "shl": (op.SHIFT_LUT_PER_BIT, 0),
-        "ashr": (op.SHIFT_LUT_PER_BIT, 0),
-        "lshr": (op.SHIFT_LUT_PER_BIT, 0),
+    areas = operator_areas()
+    used: dict[str, Callable[[int], Floats]] = {
+        "+": areas.add.of,
+        "-": areas.add.of,
+        "icmp": areas.compare.of,
+        "select": areas.select.of,
+        **dict.fromkeys(("shl", "ashr", "lshr"), areas.shift_luts),
     }
-    for name, figures in used.items():
-        wide = [(width, lut) for width, lut in points[name] if 8 <= width <= 128]
-        if len({width for width, _ in wide}) < 2:
-            print(f"{name:10} {len(wide):6}  {sorted(set(wide))}: too few widths to fit; used {figures}")
+    print("operator     rows  widths     within 1 LUT   median / report   worst")
+    for name, price in used.items():
+        if not points[name]:
+            print(f"{name:10} not seen")
             continue
-        widths, luts = [width for width, _ in wide], [lut for _, lut in wide]
-        slope, base, worst = line_fit(widths, luts)
+        widths = [width for width, _ in points[name]]
+        errors = np.array([float(price(width)) - lut for width, lut in points[name]])
+        relative = 1 + errors / np.array([lut for _, lut in points[name]])
         print(
-            f"{name:10} {len(wide):6}  {min(widths):3}..{max(widths):3}   {slope:6.2f} {base:+7.1f}"
-            f"                  {worst:6.1f}          {figures[0]:.2f} {figures[1]:+.0f}"
+            f"{name:10} {len(widths):6}  {min(widths):3}..{max(widths):3}   {np.mean(np.abs(errors) <= 1):12.0%}"
+            f"   {np.median(relative):15.2f}   {relative[np.argmax(np.abs(np.log(relative)))]:.2f}"
         )
 
 
@@ -138,16 +133,15 @@ def print_placed_against_estimated(folder: Path) -> None:
         if not (lut and ff and estimated_lut and estimated_ff):
             continue
         if kernel.usage.dsp:  # not the kernel that only moves data
-            counted.append(lut / estimated_lut / op.PLACED_PER_ESTIMATED_LUT)
+            counted.append(lut / estimated_lut / operator_areas().placed_lut.middle)
         print(f"{project.name[:40]:40} {lut / estimated_lut:6.2f} {ff / estimated_ff:6.2f}    {ff / lut:6.2f}")
 
     if len(counted) > 1:
         logs = np.log(counted)
         reach = student.ppf(0.95, len(logs) - 1) * logs.std(ddof=1) * np.sqrt(1 + 1 / len(logs))
         low, high = np.exp(logs.mean() - reach), np.exp(logs.mean() + reach)
-        print(
-            f"LUT / as counted here ({op.PLACED_PER_ESTIMATED_LUT} csynth), nine of ten others: {low:.2f} to {high:.2f}"
-        )
+        middle = operator_areas().placed_lut.middle
+        print(f"LUT / as counted here ({middle} csynth), nine of ten others: {low:.2f} to {high:.2f}")
 
 
 def main() -> None:

@@ -102,7 +102,7 @@ def _project(folder: Path, board: str | None, design_file: Path | None) -> tuple
 
 
 def _schedule(folder: Path, design: Design) -> ScheduledKernel | None:
-    """What the project's own loops say of depths and clock; None where there is no schedule."""
+    """What the project's own loops say of depths, clock and registers; None where there is no schedule."""
     from aebert.cost_model.scheduled_kernel import ScheduledKernel
     from aebert.timing.scheduled_latencies import scheduled_latencies
     from codegen.manifest import read_manifest
@@ -111,7 +111,8 @@ def _schedule(folder: Path, design: Design) -> ScheduledKernel | None:
     found = known_schedule(folder, read_manifest(folder))
     if found is None:
         return None
-    return ScheduledKernel(scheduled_latencies(design.config, found.schedules()), found.reached_mhz)
+    latencies = scheduled_latencies(design.config, found.schedules())
+    return ScheduledKernel(latencies, found.reached_mhz, found.register_bits)
 
 
 def _subnet(folder: Path, board: str | None, design_file: Path | None) -> tuple[Design, EncoderShape, TileCounts]:

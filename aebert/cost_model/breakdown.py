@@ -20,10 +20,12 @@ from aebert.design.design import Design
 from aebert.design.launch_clock import PassTime
 from aebert.design.launch_cycles import time_passes
 from aebert.design.pipeline_latencies import DEFAULT_LATENCIES, Latencies
+from aebert.design.scheduled_registers import with_scheduled_registers
 from aebert.design.size_arrays import Sizes
 from aebert.design.workload import TileCounts, Workload
 from aebert.models.encoder import EncoderShape
 
+_REGISTERS = "registers between stages as scheduled; "
 _PROJECTIONS = ("query", "key", "value")
 PASS_KINDS = (
     "load", "projections", "scores", "context", "attention_output", "ffn_in", "ffn_out", "layer_norm", "store",
@@ -103,13 +105,15 @@ def break_down(
 ) -> Breakdown:
     """One launch of sequences of ``lengths`` on one compute unit.
 
-    ``scheduled``: what a schedule of the kernel's own loops says of their depths and clock. The design's ``synthesis``
-    comes before it, and so does a fitted clock. Raises AebertError where the design does not fit.
+    ``scheduled``: what a schedule of the kernel's own loops says of depths, clock and registers. The design's
+    ``synthesis`` comes before it, and so does a fitted clock. Raises AebertError where the design does not fit.
     """
     used = check_fit(design.config, design.board, design.compute_units)
     memory = launch_kind(design, shape, lengths).memory
     if synthesis is not None:
         scheduled = None
+    if scheduled is not None:
+        used = replace(used, resources=with_scheduled_registers(used.resources, scheduled.register_bits))
     latencies = _latencies(design, synthesis, scheduled)
     work = Workload(shape, tiles, lengths)
     steps = time_passes(Sizes.of(design.config), work, memory=memory, latencies=latencies)
@@ -124,6 +128,8 @@ def break_down(
     cycles = engine * per_engine + (total - engine) * per_other + per_launch
     launch, transfer = _surroundings(design, shape, lengths, len(steps), launches_known=per_launch > 0)
     resources = tuple(_resource(name, used, design, fitted, synthesis) for name in RESOURCES)
+    if scheduled is not None and scheduled.register_bits:
+        resources = tuple((use, _REGISTERS * (use.name == "ff") + basis) for use, basis in resources)
     return Breakdown(
         cycles=PredictionInterval.around(cycles, cycle_spread),
         clock_mhz=PredictionInterval.around(1e-3 / ms_per_cycle, clock_spread.inverse),

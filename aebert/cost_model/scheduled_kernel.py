@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from aebert.cost_model.spread import Spread, combine
 from aebert.cost_model.uncertainty import clock_spread
@@ -14,10 +15,14 @@ CLOCK_SPREAD = 0.10
 
 @dataclass(frozen=True)
 class ScheduledKernel:
-    """``reached_mhz``: the clock that the longest state of a pipelined loop allows, uncertainty kept free."""
+    """``reached_mhz``: the clock that the longest state of a pipelined loop allows, uncertainty kept free.
+
+    ``register_bits``: pipelined loop -> flip-flops of what crosses its stages and of what it carries.
+    """
 
     latencies: Latencies
     reached_mhz: float
+    register_bits: Mapping[str, int] = field(default_factory=dict)
 
     def clock(self, asked_mhz: float, dies: int) -> tuple[float, Spread]:
         """Milliseconds per cycle, and their spread: no faster than asked for, and as linking slows kernels down that

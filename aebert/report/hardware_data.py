@@ -101,7 +101,7 @@ def collect_hardware(project: Project, timed: TimedRun, schedule: StoredSchedule
     tiles = subnet_tiles(project.quantised)
     lengths = timed.program.lengths
     latencies = scheduled_latencies(config, timed.schedules)
-    scheduled = None if schedule is None else ScheduledKernel(latencies, schedule.reached_mhz)
+    scheduled = None if schedule is None else ScheduledKernel(latencies, schedule.reached_mhz, schedule.register_bits)
     breakdown = break_down(design, manifest.shape, tiles, lengths, scheduled=scheduled)
     dense = break_down(design, manifest.shape, _dense_tiles(project), lengths, scheduled=scheduled)
     hertz = manifest.clock_mhz * 1e6

@@ -13,6 +13,7 @@ from codegen.manifest import Manifest, read_manifest
 from codegen.schedule.frontend.kernel import compiled_sources, read_graphs
 from codegen.schedule.graph import DesignContext, LoopGraph
 from codegen.schedule.lanes import merge_lanes
+from codegen.schedule.registers import register_bits
 from codegen.schedule.result import ChainedOperation, IntervalLimit, LoopSchedule
 from codegen.schedule.schedule_cache import keep, kept, key_of
 
@@ -29,12 +30,14 @@ class ScheduledLoop:
     """A loop at the project's clock. ``name``: process and label; ``asked_ii`` None: not pipelined.
 
     ``supported_mhz``: the clock at which the loop has the II that it asks for, with the tool's uncertainty kept free.
+    ``register_bits``: flip-flops that hold what crosses its stages, all lanes, and what it carries.
     """
 
     name: str
     asked_ii: int | None
     schedule: LoopSchedule
     supported_mhz: float
+    register_bits: int
 
     @property
     def initiation_interval(self) -> int | None:
@@ -152,7 +155,7 @@ def scheduled_loops(
     run = vitis_scheduler() if scheduler is None else scheduler
     missing = [source for source in sources if source.path not in found]
     for source, graphs in read_graphs(missing, context, word_bytes):
-        file = _ScheduledFile(tuple(_scheduled(merge_lanes(graph).graph, run) for graph in graphs))
+        file = _ScheduledFile(tuple(_scheduled(graph, run) for graph in graphs))
         found[source.path] = file
         if scheduler is None:
             keep(keys[source.path], asdict(file))
@@ -169,10 +172,12 @@ def vitis_scheduler() -> Scheduler:
 
 
 def _scheduled(graph: LoopGraph, scheduler: Scheduler) -> ScheduledLoop:
-    schedule = scheduler(graph)
+    merged = merge_lanes(graph)
+    schedule = scheduler(merged.graph)
     asked = (graph.target_ii or 1) if graph.pipelined else None
     name = f"{graph.process}.{graph.label}"
-    return ScheduledLoop(name, asked, schedule, _supported_mhz(graph, schedule, scheduler))
+    registers = register_bits(graph, schedule, merged.place)
+    return ScheduledLoop(name, asked, schedule, _supported_mhz(merged.graph, schedule, scheduler), registers)
 
 
 def _supported_mhz(graph: LoopGraph, schedule: LoopSchedule, scheduler: Scheduler) -> float:

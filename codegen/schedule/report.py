@@ -1,4 +1,4 @@
-"""From a placement to what is said of it: depth, clock, stages, registers, and critical chains in words."""
+"""From a placement to what is said of it: depth, clock, stages, and critical chains in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from codegen.schedule.chaining import OperationTimes
 from codegen.schedule.constraints import Arc
-from codegen.schedule.graph import DependenceKind, LoopGraph, Operation, StorageKind, Timing
+from codegen.schedule.graph import LoopGraph, Operation, StorageKind, Timing
 from codegen.schedule.result import AccessStage, ChainedOperation, IntervalLimit, Limit, LoopSchedule
 
 # How far the estimate of the clock may be off; benchmarks/schedule.py measures it.
@@ -26,8 +26,8 @@ def summarise(
     return LoopSchedule(
         graph.process, graph.label, graph.target_ii or 1, interval, depth, depth,
         clock, (clock * (1 - CLOCK_SPREAD), clock * (1 + CLOCK_SPREAD)), graph.context.budget_ns,
-        tuple(placement.cycle), tuple(placement.offset), tuple(placement.finish),
-        tuple(_accesses(graph, placement)), tuple(_stage_bits(graph, placement, interval, depth)), critical, limits,
+        tuple(placement.cycle), tuple(placement.last), tuple(placement.offset), tuple(placement.finish),
+        tuple(_accesses(graph, placement)), critical, limits,
     )  # fmt: skip
 
 
@@ -112,22 +112,3 @@ def _accesses(graph: LoopGraph, placement: OperationTimes) -> list[AccessStage]:
         for index, operation in enumerate(graph.operations)
         if operation.access is not None and graph.storages[operation.access.storage].kind is not StorageKind.REGISTER
     ]
-
-
-def _stage_bits(graph: LoopGraph, placement: OperationTimes, interval: int, depth: int) -> list[int]:
-    """Bits of results that are used after the stage in which they are there: the pipeline registers."""
-    crossing = [0] * max(depth - 1, 0)
-    for index, operation in enumerate(graph.operations):
-        if not operation.bits:
-            continue
-        last = max(
-            (
-                placement.cycle[d.sink] + d.distance * interval
-                for d in graph.outgoing[index]
-                if d.kind in (DependenceKind.DATA, DependenceKind.PREDICATE)
-            ),
-            default=0,
-        )
-        for stage in range(placement.last[index], min(last, depth - 1)):
-            crossing[stage] += operation.bits
-    return crossing

@@ -55,8 +55,8 @@ class AccessStage:
 class LoopSchedule:
     """``depth`` D is the tool's pipeline depth, or one more (``depth_range``); ``clock_range_ns`` likewise.
 
-    ``cycles``, ``offsets_ns``: start of each operation, in its state; ``finish_ns``: of its result, in its last state.
-    ``stage_bits``: bits that cross the end of each stage but the last, which become pipeline registers.
+    ``cycles``, ``offsets_ns``: start of each operation, in its state; ``finish_ns``: of its result, in its last state,
+    ``last_cycles``.
     ``critical``: the longest chain of a state. ``limits``: why each smaller II was impossible.
     """
 
@@ -70,10 +70,10 @@ class LoopSchedule:
     clock_range_ns: tuple[float, float]
     budget_ns: float
     cycles: tuple[int, ...]
+    last_cycles: tuple[int, ...]
     offsets_ns: tuple[float, ...]
     finish_ns: tuple[float, ...]
     accesses: tuple[AccessStage, ...]
-    stage_bits: tuple[int, ...]
     critical: tuple[ChainedOperation, ...]
     limits: tuple[IntervalLimit, ...]
 

@@ -17,7 +17,10 @@ from codegen.schedule.words import critical_lines, schedule_lines
 
 @dataclass(frozen=True)
 class StoredLoop:
-    """``asked_ii`` and ``ii`` 0: not pipelined. ``critical``: the cycle or chain that limits it, line by line."""
+    """``asked_ii`` and ``ii`` 0: not pipelined. ``critical``: the cycle or chain that limits it, line by line.
+
+    ``register_bits``: flip-flops of what crosses its stages and of what it carries.
+    """
 
     name: str
     asked_ii: int
@@ -26,6 +29,7 @@ class StoredLoop:
     supported_mhz: float
     misses: bool
     critical: tuple[str, ...]
+    register_bits: int
 
     def in_words(self) -> str:
         """How it misses: by its II, or by a state that is too long where the II is kept."""
@@ -57,6 +61,11 @@ class StoredSchedule:
     def schedules(self) -> tuple[LoopLatency, ...]:
         """For timed emulation."""
         return tuple(LoopLatency(loop.name, loop.ii, loop.depth, "scheduled") for loop in self.loops)
+
+    @property
+    def register_bits(self) -> dict[str, int]:
+        """Of each pipelined loop."""
+        return {loop.name: loop.register_bits for loop in self.loops if loop.asked_ii}
 
     def in_a_line(self) -> str:
         """Whether the clock holds, and what limits it."""
@@ -108,6 +117,7 @@ def _stored(found: ProjectSchedule) -> StoredSchedule:
             loop.supported_mhz,
             loop.misses,
             tuple(critical_lines(found, loop)),
+            loop.register_bits,
         )
         for loop in found.loops
     )

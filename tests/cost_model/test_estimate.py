@@ -18,12 +18,15 @@ from aebert.cost_model.launch_overhead import TRANSFER_START_MS
 from aebert.cost_model.leave_one_out import leave_one_out
 from aebert.cost_model.observations import Observations
 from aebert.cost_model.predictor import clock_of
+from aebert.cost_model.scheduled_kernel import ScheduledKernel
 from aebert.design.board import load_board
 from aebert.design.board_fit import RESOURCES, check_fit
 from aebert.design.design import Design
 from aebert.design.design_file import DesignFile, write_design_file
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.launch_cycles import count_cycles
+from aebert.design.operator_areas import operator_areas
+from aebert.design.pipeline_latencies import DEFAULT_LATENCIES
 from aebert.design.size_arrays import Sizes
 from aebert.design.workload import Workload, pattern_tiles
 from tests.conftest import TINY_FFN, TINY_HIDDEN
@@ -60,6 +63,24 @@ def test_the_units_add_up_to_what_the_design_is_counted_to_take() -> None:
         )
         assert use.used.mean == pytest.approx(2 * float(getattr(total, use.name)[0]))
         assert use.available == getattr(design.board.available, use.name)
+
+
+def test_a_schedule_says_how_many_registers_there_are() -> None:
+    design, counted = _break_down()
+    latencies = DEFAULT_LATENCIES
+    scheduled = ScheduledKernel(latencies, 260.0, {"layer_norm.Normalise": 50_000})
+    found = break_down(design, SHAPE, pattern_tiles(SHAPE, 0.5, 4), (32,), scheduled=scheduled)
+    use = {each.name: each.used.mean for each in found.resources}
+    before = {each.name: each.used.mean for each in counted.resources}
+    resources = check_fit(CONFIG, design.board).resources
+    kept = before["ff"] - float(np.max(resources.layer_norm.registers))
+    assert use["ff"] == pytest.approx(kept + operator_areas().placed_ff.middle * 50_000)
+    assert {name: count for name, count in use.items() if name != "ff"} == {
+        name: count for name, count in before.items() if name != "ff"
+    }
+    assert sum(unit.resources["ff"] for unit in found.units) == pytest.approx(use["ff"])
+    assert found.basis["ff"].startswith("registers between stages as scheduled")
+    assert "scheduled" not in found.basis["lut"]
 
 
 def test_every_figure_lies_in_its_interval_and_latency_is_the_least_certain() -> None:

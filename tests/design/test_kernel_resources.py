@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aebert.design import operator_resources as op
+from aebert.design.board_fit import RESOURCES
 from aebert.design.buffers import PRIMITIVES, OnChipBuffer, bind_buffers, bind_many
 from aebert.design.hardware_config import HardwareConfig, operand_layout
 from aebert.design.kernel_resources import KernelResources, count_resources
@@ -131,7 +132,8 @@ def test_without_uram_nothing_is_bound_to_it() -> None:
     ],
 )
 def test_a_larger_design_takes_more(larger: HardwareConfig, grows: tuple[str, ...]) -> None:
-    before, after = _numbers(_count(MIDDLE).total), _numbers(_count(larger).total)
+    # Which flip-flops are registers of loops may change: state of many token groups lies in LUTRAM.
+    before, after = (_numbers(_count(each).total)[: len(RESOURCES)] for each in (MIDDLE, larger))
     if larger.macs_per_cycle < MIDDLE.macs_per_cycle:
         before, after, grows = after, before, ("lut", "ff", "dsp")
     assert all(second >= first for first, second in zip(before, after, strict=True))

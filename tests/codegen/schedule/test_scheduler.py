@@ -149,10 +149,6 @@ def test_the_critical_chain_names_operators_lines_and_delays() -> None:
     assert [(link.line, link.delay_ns) for link in found.critical] == [("k.cpp:1", 1.0), ("k.cpp:1", 1.5)]
 
 
-def test_values_that_cross_a_stage_become_registers() -> None:
-    assert scheduled(small.chain([2.0, 2.0, 2.0])).stage_bits == (8, 8)
-
-
 @st.composite
 def random_loops(draw: st.DrawFn) -> LoopGraph:
     """Operators in a random order of dependence, some carried, with accesses of one memory among them."""
