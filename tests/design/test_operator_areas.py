@@ -8,6 +8,7 @@ import pytest
 from aebert.design import operator_resources as op
 from aebert.design.operator_areas import Share, operator_areas
 from aebert.design.operator_resources import ResourceCount
+from codegen.manifest import register_map
 
 AREAS = operator_areas()
 
@@ -95,6 +96,12 @@ def test_a_control_port_costs_by_words_and_arguments() -> None:
     assert AREAS.control.lut_base + 12 * AREAS.control.lut_per_word == 808
     assert AREAS.control.ff_base + 12 * AREAS.control.ff_per_word + 6 * AREAS.control.ff_per_argument == 456
     assert float(op.axi_lite().lut) == pytest.approx(AREAS.placed_axi_lut.middle * (808 + 3 * 64))
+
+
+def test_the_control_port_that_is_counted_has_the_kernels_arguments() -> None:
+    registers = register_map()
+    assert len(registers) == op.CONTROL_ARGUMENTS
+    assert sum(each.bits for each in registers) == 32 * op.CONTROL_WORDS
 
 
 def test_a_shift_of_a_width_that_was_not_seen_lies_between_those_that_were() -> None:
