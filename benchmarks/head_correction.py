@@ -37,7 +37,8 @@ def measure(arguments: argparse.Namespace, task: str) -> None:
     data = load_task(task, arguments.data)
     host, encoder = load_host_model(directory), load_encoder(directory)
     rows, dev = split_train(data.train, arguments.rows).calibration, data.dev["dev"]
-    given = Given(directory, host, encoder, data.task, rows, arguments.out / "prepared-peers", 0)
+    out = arguments.out
+    given = Given(directory, host, encoder, data.task, rows, out / "prepared-peers", 0, out / "searches")
     labels = [row.label for row in dev]
 
     def logits(own: Encoder) -> Mapping[str, torch.Tensor]:

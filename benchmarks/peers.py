@@ -71,7 +71,10 @@ def run(arguments: argparse.Namespace, store: CellStore) -> None:
         data = load_task(key.task, arguments.data)
         host, encoder = load_host_model(directory), load_encoder(directory)
         rows = split_train(data.train, arguments.rows).calibration
-        given = Given(directory, host, encoder, data.task, rows, arguments.out / "prepared-peers", arguments.candidates)
+        out = arguments.out
+        given = Given(
+            directory, host, encoder, data.task, rows, out / "prepared-peers", arguments.candidates, out / "searches"
+        )
         began = time.process_time()
         pruned = METHODS[key.method].prune(given, parse_pattern(key.pattern), key.ratio, key.seed)
         seconds = time.process_time() - began

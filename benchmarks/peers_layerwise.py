@@ -36,7 +36,10 @@ SPARSEGPT_DAMPING = 0.01
 
 @dataclass(frozen=True)
 class Given:
-    """A task's dense model, and the rows that every method may look at, without their labels unless it searches."""
+    """A task's dense model, and the rows that every method may look at, without their labels unless it searches.
+
+    ``searches``: where the summaries of searches are kept.
+    """
 
     directory: Path
     host: HostModel
@@ -45,6 +48,7 @@ class Given:
     rows: Sequence[Example]
     prepared: Path
     candidates: int
+    searches: Path
 
     def states(self) -> PackedStates:
         return self.host.embed_texts(self.host.tokenise([row.text for row in self.rows], MAX_TOKENS))

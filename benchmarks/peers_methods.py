@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from aebert.pruning.prune import prune_encoder
 from aebert.pruning.refine import refine_encoder
 from aebert.pruning.zero_patterns import Pattern
 from aebert.search.run.rounds import SearchSettings
+from aebert.search.run.summary import SUMMARY_FILE
 from aebert.search.space.search_space import Goal
 from aebert.search.step import ScoringRows, SearchPlan, Workers, search
 from benchmarks.peers_evopress import evopress
@@ -43,6 +45,9 @@ def searched(given: Given, pattern: Pattern, ratio: float, seed: int) -> Encoder
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         found = search(given.directory, run, rows, plan, prepared=given.prepared, workers=Workers(count=1))
+        kept = given.searches / f"{given.task.name}-{str(pattern).replace(':', '')}-{ratio:g}-{seed}"
+        kept.mkdir(parents=True, exist_ok=True)
+        shutil.copy(run / SUMMARY_FILE, kept)
         return load_encoder(found.run.best)
 
 

@@ -36,7 +36,7 @@ def given(tiny_classifiers: dict[str, Path], tmp_path_factory: pytest.TempPathFa
     labels = np.random.default_rng(2).integers(0, 3, 24).tolist()
     rows = [Example(text, label) for text, label in zip(tiny_texts(24), labels, strict=True)]
     folder = tmp_path_factory.mktemp("prepared")
-    return Given(model, load_host_model(model), load_encoder(model), TASK, rows, folder, 4)
+    return Given(model, load_host_model(model), load_encoder(model), TASK, rows, folder, 4, folder)
 
 
 def test_gradients_of_masks_are_those_of_differences(given: Given) -> None:
