@@ -14,7 +14,6 @@ Kwon et al., K-prune and ZipLM have ``--patterns head+neuron``, the others all e
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from benchmarks.glue_cells import Cell, CellKey, CellStore
 from benchmarks.machine import machine_line
 from benchmarks.peers_layerwise import Given
 from benchmarks.peers_methods import METHODS
+from benchmarks.processor_time import processor_seconds
 
 RESAMPLES = 400
 
@@ -75,9 +75,9 @@ def run(arguments: argparse.Namespace, store: CellStore) -> None:
         given = Given(
             directory, host, encoder, data.task, rows, out / "prepared-peers", arguments.candidates, out / "searches"
         )
-        began = time.process_time()
+        began = processor_seconds()
         pruned = METHODS[key.method].prune(given, parse_pattern(key.pattern), key.ratio, key.seed)
-        seconds = time.process_time() - began
+        seconds = processor_seconds() - began
         dev = data.dev["dev"]
         labels = [row.label for row in dev]
         dense, own = (predict_logits(host, data.task, fp32_run(each), dev) for each in (encoder, pruned))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks import head_correction, peers, search_proxies
+from aebert.search.run.summary import read_summary
+from benchmarks import head_correction, peers, search_candidates, search_proxies
 from benchmarks.glue_cells import CellStore
+from benchmarks.processor_time import processor_seconds
 from tests.support.budget_run import search_here, write_dense
 from tests.support.glue_files import write_tiny_task
 
@@ -49,6 +53,34 @@ def test_every_method_fills_the_cells_of_the_patterns_that_it_can_prune(
     peers.table(arguments, store)
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("| sst2 |") for line in lines) == 2
+
+
+def test_a_search_leaves_what_its_candidates_brought(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = _arguments(
+        folders, patterns=["head+neuron"], ratios=[0.5], methods=["ours-search"], seeds=1, candidates=6
+    )
+    with search_here():
+        peers.run(arguments, CellStore(folders[1] / "cells.jsonl"))
+    summary = read_summary(folders[1] / "searches" / "sst2-head+neuron-0.5-0")
+    scores = [each.score for each in summary.tried]
+    assert search_candidates.best_after(summary, 6) == max(scores)
+    assert search_candidates.best_after(summary, 1) == scores[0]  # the uniform one
+    monkeypatch.setattr(search_candidates, "STEPS", (1, 6, 16))
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", ["search_candidates", "--out", str(folders[1])])
+    search_candidates.main()
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| sst2-head+neuron-0.5-0 |")]
+    uniform, first, six, more = (part.strip() for part in row.split("|")[2:6])
+    assert (uniform, first, six, more) == (f"{-scores[0]:.4f}", f"{-scores[0]:.4f}", f"{-max(scores):.4f}", "nan")
+
+
+def test_what_a_process_of_its_own_does_counts_as_processor_time() -> None:
+    before = processor_seconds()
+    work = "import time\nwhile time.process_time() < 0.4: pass"
+    subprocess.run([sys.executable, "-c", work], check=True, timeout=60)
+    assert processor_seconds() - before >= 0.4
 
 
 def test_proxies_are_compared_over_searched_and_random_candidates(
