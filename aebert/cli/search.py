@@ -17,7 +17,7 @@ from aebert.cli.progress import step_progress
 from aebert.cli.search_progress import search_progress
 from aebert.cli.task_options import read_task_data, task_arguments, task_options
 from aebert.cli.trust import trust_option
-from aebert.search.options import SearchOptions
+from aebert.search.options import CANDIDATES, CANDIDATES_OF_A_RANGE, SearchOptions
 from aebert.support.errors import AebertError
 
 if TYPE_CHECKING:
@@ -53,9 +53,7 @@ _DEFAULTS = SearchOptions()
 @click.option(
     "--candidates",
     type=click.IntRange(min=1),
-    default=_DEFAULTS.candidates,
-    show_default=True,
-    help="How many to evaluate.",
+    help=f"How many to evaluate. [default: {CANDIDATES}; over a range of ratios {CANDIDATES_OF_A_RANGE}]",
 )
 @click.option(
     "--sampler",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Name = TypeVar("Name", bound=str)
 _RANGE = re.compile(r"([0-9.]+)\.\.([0-9.]+)")
+# Of one size a longer search hardly gains (docs/search.md); a range of ratios shares them among the sizes of its front.
+CANDIDATES, CANDIDATES_OF_A_RANGE = 64, 128
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class SearchOptions:
     text: Path | None = None
     pattern: str = "vector:4x1"
     granularity: str = "matrix"
-    candidates: int = 128
+    candidates: int | None = None
     sampler: str = "surrogate"
     board: str | None = None
     design_file: Path | None = None
@@ -103,8 +105,11 @@ class SearchOptions:
         from aebert.search.space.grid import GRANULARITIES
         from aebert.search.step import SearchPlan
 
+        goal = self.goal()
+        usual = CANDIDATES_OF_A_RANGE if goal.ratio_is_drawn else CANDIDATES
+        candidates = usual if self.candidates is None else self.candidates
         return SearchPlan(
-            self.goal(),
+            goal,
             self.patterns,
             _one_of("granularity", self.granularity, GRANULARITIES),
             self.levels,
@@ -115,7 +120,7 @@ class SearchOptions:
                 precision=None if self.precision is None else _one_of("precision", self.precision, PRECISIONS),
                 device=self.device,
             ),
-            SearchSettings(candidates=self.candidates, batch=self.batch, error=self.race_error, seed=self.seed),
+            SearchSettings(candidates=candidates, batch=self.batch, error=self.race_error, seed=self.seed),
             self.refine,
             self.finalists,
         )

@@ -32,6 +32,14 @@ def test_the_defaults_are_those_of_a_plan() -> None:
     assert SearchOptions().front == DEFAULT_FRONT
 
 
+def test_a_range_of_ratios_has_more_candidates_than_one_size() -> None:
+    """A latency decides the size, as one ratio does; a number that was asked for is tried whatever the budget."""
+    one, latency, both = SearchOptions(ratio="0.5"), SearchOptions(latency_ms=1.0), SearchOptions("0.3..0.7", 1.0)
+    assert {each.plan().settings.candidates for each in (one, latency, both)} == {64}
+    assert SearchOptions(ratio="0.3..0.7").plan().settings.candidates == 128
+    assert SearchOptions(ratio="0.3..0.7", candidates=9).plan().settings.candidates == 9
+
+
 def test_choices_reach_the_plan() -> None:
     options = SearchOptions(
         ratio="0.3..0.7", latency_ms=2.0, pattern="vector:2x1, unstructured", granularity="layer", candidates=9,

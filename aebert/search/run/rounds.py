@@ -24,7 +24,7 @@ class SearchSettings:
     ``error`` 0: all are evaluated on all rows. None of these depends on the number of workers, nor does the result.
     """
 
-    candidates: int = 128
+    candidates: int = 64
     batch: int = 32
     job: int = 16
     keep: int = 4
