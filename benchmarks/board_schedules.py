@@ -63,7 +63,7 @@ def default_design(board: Board) -> Design:
 def with_fewest_tokens(design: Design) -> Design:
     """As many token groups of as few tokens as the lanes allow: the same loops at the same clock, soon scheduled."""
     config = design.config
-    tokens = max(config.out_lanes, config.in_lanes, config.row_slices)
+    tokens = config.engines * max(config.out_lanes, config.in_lanes, config.row_slices)
     length = config.max_length // config.tokens * tokens
     return replace(design, config=replace(config, tokens=tokens, max_length=length))
 
@@ -98,8 +98,9 @@ def _graphs(files: Mapping[str, str], context: DesignContext, design: Design) ->
 def row(found: BoardSchedule) -> str:
     config, tightest = found.design.config, found.loops[found.tightest]
     lanes = f"{config.tokens}x{config.out_lanes}x{config.in_lanes}/{config.row_slices}"
+    lanes += f" {config.engines}E" if config.engines > 1 else ""
     return (
-        f"{found.design.board.name:12s} {lanes:>12s} {found.design.clock_mhz:5.0f} {len(found.loops):5d} "
+        f"{found.design.board.name:12s} {lanes:>15s} {found.design.clock_mhz:5.0f} {len(found.loops):5d} "
         f"{len(found.misses):6d}  {found.tightest} {tightest.clock_ns:.2f} of {tightest.budget_ns:.2f} ns"
     )
 
@@ -109,7 +110,7 @@ def main() -> None:
     parser.add_argument("boards", nargs="*", metavar="BOARD", help="default: all")
     chosen = parser.parse_args().boards or board_names()
     print(machine_line())
-    print(f"{'board':12s} {'T x BN x BK/s':>12s} {'MHz':>5s} {'loops':>5s} {'missed':>6s}  tightest loop")
+    print(f"{'board':12s} {'T x BN x BK/s':>15s} {'MHz':>5s} {'loops':>5s} {'missed':>6s}  tightest loop")
     missed = False
     start = time.perf_counter()
     for found in scheduled(default_design(load_board(name)) for name in chosen):

@@ -88,6 +88,8 @@ def random_config(draw: random.Random) -> HardwareConfig:
                 word_bytes=draw.choice((16, 32, 64)),
                 tile_fifo=draw.choice((64, 128, 512)),
                 sums_fifo=draw.choice((16, 32)),
+                row_slices=draw.choice((1, 1, 2, 4)),
+                engines=draw.choice((1, 1, 2, 4)),
             )
         except AebertError:
             continue

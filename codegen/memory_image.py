@@ -59,7 +59,7 @@ class MemoryImage:
         table = np.zeros(len(program.passes), PASS.dtype)
         for number, step in enumerate(program.passes):
             values = step.fields(self.parameter_words.get(_block_key(step), 0))
-            table[number] = tuple(0 if field.always_zero else values[field.name] for field in PASS.fields)
+            table[number] = tuple(values[field.name] for field in PASS.fields)
         return table.view(np.uint8).reshape(-1)
 
 

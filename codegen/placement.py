@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aebert.design.board import Board, MemoryBank
+from aebert.design.board_fit import engine_places
+from aebert.design.dies import EnginePlaces
 from aebert.design.hardware_config import MAX_LAYERS, HardwareConfig
 from aebert.design.kernel_records import PARAMETER_BYTES, PASS_BYTES
+from aebert.design.kernel_streams import ENGINE_PROCESSES, PROCESSES
+from aebert.design.size_arrays import Sizes
 from aebert.support.errors import AebertError
 from codegen.manifest import TOP
 from codegen.render import ports, trip_counts
@@ -19,11 +23,13 @@ MAX_SLR_FILL = 0.7
 
 @dataclass(frozen=True)
 class ComputeUnit:
-    """One instance of the kernel. ``slr`` is None where it may spread; ``banks``: (port, memory tag) of each."""
+    """One instance of the kernel. ``slr`` is None where it may spread; ``banks``: (port, memory tag) of each; ``dies``:
+    (process, SLR) where it spans several."""
 
     name: str
     slr: str | None
     banks: tuple[tuple[str, str], ...]
+    dies: tuple[tuple[str, str], ...] = ()
 
 
 def port_traffic(config: HardwareConfig) -> dict[str, int]:
@@ -52,20 +58,33 @@ def place_compute_units(config: HardwareConfig, board: Board, count: int) -> tup
     if count < 1:
         raise AebertError(f"compute units: {count}, must be at least 1")
     regions = sorted(range(len(board.slrs)), key=lambda number: (-board.slrs[number].available.dsp, number))
-    array_dsps = config.macs_per_cycle // 2
+    array_dsps = int(Sizes.of(config).array_dsps[0])
+    places = engine_places(config, board, count)
     load = dict.fromkeys((bank.tag for bank in board.memory.banks), 0)
     units = []
     for number in range(count):
         region = regions[number % len(regions)]
-        pinned = len(regions) > 1 and array_dsps <= MAX_SLR_FILL * board.slrs[region].available.dsp
+        pinned = not places and len(regions) > 1 and array_dsps <= MAX_SLR_FILL * board.slrs[region].available.dsp
         units.append(
             ComputeUnit(
                 name=f"{TOP}_{number + 1}",
                 slr=board.slrs[region].name if pinned else None,
-                banks=_assign_banks(config, board.memory.banks, region, load),
+                banks=_assign_banks(config, board.memory.banks, places[number].shared if places else region, load),
+                dies=_dies_of_processes(places[number], board) if places else (),
             )
         )
     return tuple(units)
+
+
+def _dies_of_processes(places: EnginePlaces, board: Board) -> tuple[tuple[str, str], ...]:
+    """Every process, as Vitis HLS names its instance: of several calls the second is <name>_1."""
+    shared = [(name, board.slrs[places.shared].name) for name in PROCESSES if name not in ENGINE_PROCESSES]
+    engines = (
+        (f"{name}_{number}" if number else name, board.slrs[die].name)
+        for number, die in enumerate(places.engines)
+        for name in ENGINE_PROCESSES
+    )
+    return (*shared, *engines)
 
 
 def _assign_banks(

@@ -19,6 +19,7 @@ from codegen.toolchains.emulator import FLAGS
 
 LINK_CONFIG = "link.cfg"
 BLOCK_DESIGN = "block_design.tcl"
+DIES = "dies.tcl"
 # 2 GHz is beyond every FPGA's clock network; below 1 MHz a clock wizard makes none.
 SLOWEST_CLOCK_MHZ, LARGEST_CLOCK_MHZ = 1.0, 2000.0
 # Vitis HLS compiles C++14 by default, and the kernel needs no more. Its C simulation uses the exact widths of ap_int.
@@ -36,7 +37,7 @@ def project_files(
     depths: Mapping[str, int] | None = None,
 ) -> dict[str, str]:
     """Relative name -> text, the same for the same arguments. ``link.cfg`` only where v++ links (``flow`` vitis),
-    ``block_design.tcl`` only where Vivado does (``flow`` vivado).
+    ``block_design.tcl`` only where Vivado does (``flow`` vivado), ``dies.tcl`` where a compute unit spans several dies.
 
     ``depths``: words that co-simulation copies at each port, where they are known from the project's golden vectors.
 
@@ -63,6 +64,7 @@ def project_files(
         "register_table": register_table().splitlines(),
         "golden_version": GOLDEN_VERSION,
         "has_link": has_link,
+        "has_dies": any(unit.dies for unit in units),
         "package_target": "xo" if has_link else "ip",
         "package_format": "xo" if has_link else "ip_catalog",
         "package_file": f"{TOP}.xo" if has_link else f"{TOP}.zip",
@@ -77,7 +79,10 @@ def project_files(
     }
     if not has_link:
         values["block"] = plan_block_design(board, units[0], ports(config), clock_mhz)
-    return render_folder("project", values, skip=BLOCK_DESIGN if has_link else LINK_CONFIG)
+    left_out = {BLOCK_DESIGN} if has_link else {LINK_CONFIG}
+    if not values["has_dies"]:
+        left_out.add(DIES)
+    return render_folder("project", values, left_out)
 
 
 def _sources(folder: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -57,14 +57,14 @@ def one_line(value: object) -> object:
     return value
 
 
-def render_folder(folder: str, values: Mapping[str, object], skip: str = "") -> dict[str, str]:
-    """Every template of ``templates/<folder>`` but that of ``skip``: file name without the suffix -> text."""
+def render_folder(folder: str, values: Mapping[str, object], left_out: Collection[str] = ()) -> dict[str, str]:
+    """Every template of ``templates/<folder>`` but those ``left_out``: file name without the suffix -> text."""
     env = environment(one_line)
     names = sorted(item.name for item in files("codegen.templates").joinpath(folder).iterdir())
     return {
         name.removesuffix(TEMPLATE_SUFFIX): env.get_template(f"{folder}/{name}").render(values)
         for name in names
-        if name.endswith(TEMPLATE_SUFFIX) and name != skip + TEMPLATE_SUFFIX
+        if name.endswith(TEMPLATE_SUFFIX) and name.removesuffix(TEMPLATE_SUFFIX) not in left_out
     }
 
 
@@ -98,6 +98,7 @@ class TripCounts:
     passes: int
     program_words: int
     steps: int
+    fetches: int
     vectors: int
     vector_words: int
     score_vectors: int
@@ -119,6 +120,7 @@ def trip_counts(config: HardwareConfig) -> TripCounts:
         passes=passes,
         program_words=passes * PASS_BYTES // config.word_bytes,
         steps=groups * hidden * ffn // (config.in_lanes * config.out_lanes),
+        fetches=hidden * ffn // (config.in_lanes * config.out_lanes),
         vectors=groups * ffn * config.row_slices,
         vector_words=groups * ffn * config.words_per_vector,
         score_vectors=config.length_groups * config.max_length * config.row_slices,

@@ -28,6 +28,8 @@ from aebert.support.errors import AebertError
 @click.option("--out-lanes", type=int, help="Outputs of a weight tile (BN).")
 @click.option("--in-lanes", type=int, help="Inputs of a weight tile (BK), one from each bank.")
 @click.option("--row-slices", type=int, help="Cycles for which T tokens occupy the units behind the array: 1, 2 or 4.")
+@click.option("--engines", type=int, help="Engines that share the T tokens of a group, for devices of several dies.")
+@click.option("--lut-lanes", type=int, help="Input lanes that multiply in LUTs instead of DSP slices.")
 @click.option("--max-seq", type=int, help="Longest sequence in tokens [default: 128, 64 or 32, as fits].")
 @click.option("--max-tokens", type=int, help="Tokens of one launch, all its sequences together [default: --max-seq].")
 @click.option("--config", "design_file", type=click.Path(path_type=Path), help="Sizes from 'aebert explore -o FILE'.")
@@ -56,6 +58,8 @@ def command(
     out_lanes: int | None,
     in_lanes: int | None,
     row_slices: int | None,
+    engines: int | None,
+    lut_lanes: int | None,
     max_seq: int | None,
     max_tokens: int | None,
     design_file: Path | None,
@@ -81,7 +85,7 @@ def command(
 
     output = current_output()
     rows = optional_task_data(subnet, text, task, data, text_columns, label_column, kind)
-    sizes = GivenSizes(tokens, out_lanes, in_lanes, row_slices, max_tokens)
+    sizes = GivenSizes(tokens, out_lanes, in_lanes, row_slices, engines, lut_lanes, max_tokens)
     with step_progress(output) as progress:
         generated = generate(
             subnet,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -203,11 +203,9 @@ def _units(steps: tuple[PassTime, ...], total: float, used: Usage, design: Desig
         "layer_norm": vectors("load") + 2 * vectors("layer_norm"),
     }
     units = []
-    for field in fields(used.resources):
-        count = getattr(used.resources, field.name)
+    for unit, count in used.resources.parts.items():
         taken = {name: float(np.max(getattr(count, name))) for name in RESOURCES}
-        share = busy[field.name] / total if field.name in busy else None
-        units.append(UnitUse(field.name, share, taken))
+        units.append(UnitUse(unit, busy[unit] / total if unit in busy else None, taken))
     return tuple(units)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from aebert.design.board import Board, Resources
 from aebert.design.buffers import BoundBuffers, bind_many
+from aebert.design.dies import DieRun, EnginePlaces, KernelBlocks, fits_dies, place_engines
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.kernel_resources import KernelResources, count_resources
 from aebert.design.operator_resources import ResourceCount
-from aebert.design.size_arrays import Floats, Sizes
+from aebert.design.size_arrays import Floats, Ints, Sizes
 from aebert.support.errors import AebertError
 
 RESOURCES = tuple(field.name for field in fields(Resources))
@@ -42,12 +43,13 @@ _REMEDIES = {
 class Placement:
     """``compute_units`` copies of a kernel on a board: each may take at most ``limit`` (ceilings applied).
 
-    ``slrs`` is the number of dies that the widest copy spans.
+    ``slrs`` is the number of dies that a copy spans; ``runs``: these dies, of every copy that spans several.
     """
 
     compute_units: int
     slrs: int
     limit: Resources
+    runs: tuple[DieRun, ...] = ()
 
 
 def ceilings(board: Board) -> dict[str, float]:
@@ -67,18 +69,20 @@ def placements(board: Board, compute_units: int) -> tuple[Placement, ...]:
     found = []
     for span in range(1, len(dies) // compute_units + 1):
         runs = [sum(dies[first : first + span], Resources(0, 0, 0, 0, 0)) for first in range(len(dies) - span + 1)]
-        best = _best_disjoint(runs, span, compute_units)
-        found.append(Placement(compute_units, span, _limit(board, best, 1)))
+        chosen = _best_disjoint(runs, span, compute_units)
+        limit = _limit(board, [runs[first] for first in chosen], 1)
+        taken = (DieRun(n, tuple(_limit(board, [die], 1) for die in dies[n : n + span])) for n in chosen)
+        found.append(Placement(compute_units, span, limit, tuple(taken) if span > 1 else ()))
     return tuple(found)
 
 
-def _best_disjoint(runs: list[Resources], span: int, count: int) -> list[Resources]:
-    """``count`` runs of neighbouring dies that do not overlap, those with the most LUTs in the smallest."""
+def _best_disjoint(runs: list[Resources], span: int, count: int) -> list[int]:
+    """The first dies of ``count`` runs of neighbouring dies that do not overlap, those with the most LUTs in the
+    smallest."""
     choices: list[list[int]] = [[]]
     for _ in range(count):
         choices = [[*chosen, i] for chosen in choices for i in range(chosen[-1] + span if chosen else 0, len(runs))]
-    best = max(choices, key=lambda chosen: min(runs[i].lut for i in chosen))
-    return [runs[i] for i in best]
+    return max(choices, key=lambda chosen: min(runs[i].lut for i in chosen))
 
 
 def _limit(board: Board, places: list[Resources], copies_per_place: int) -> Resources:
@@ -95,6 +99,7 @@ class Usage:
     placement: Placement
     buffers: BoundBuffers
     resources: KernelResources
+    engines: Ints
 
     @property
     def shares(self) -> Floats:
@@ -103,12 +108,25 @@ class Usage:
 
     @property
     def fits(self) -> npt.NDArray[np.bool_]:
+        """Whether nothing overflows, and every engine finds a die."""
         result: npt.NDArray[np.bool_] = (self.shares <= 1).all(axis=0)
+        for run in self.placement.runs:
+            result = result & fits_dies(self.blocks, run)
         return result
+
+    @property
+    def blocks(self) -> KernelBlocks:
+        engine, whole = _counts(self.resources.each_engine), _counts(self.resources.total)
+        return KernelBlocks(np.maximum(whole - self.engines * engine, 0.0), engine, self.engines)
+
+
+def _counts(used: ResourceCount) -> Floats:
+    """[resources, designs]"""
+    return np.array(np.broadcast_arrays(*(getattr(used, name) for name in RESOURCES)))
 
 
 def _shares(used: ResourceCount, limit: Resources) -> Floats:
-    counts = np.array(np.broadcast_arrays(*(getattr(used, name) for name in RESOURCES)))
+    counts = _counts(used)
     limits = np.array([getattr(limit, name) for name in RESOURCES], np.float64)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(counts > 0, counts / limits, 0.0)
@@ -119,7 +137,7 @@ def usage(sizes: Sizes, placement: Placement) -> Usage:
     limit = placement.limit
     count = np.ones(len(sizes.tokens))
     bound = bind_many(sizes, luts=limit.lut * count, bram36=limit.bram36 * count, uram=limit.uram * count)
-    return Usage(placement, bound, count_resources(sizes, bound))
+    return Usage(placement, bound, count_resources(sizes, bound), sizes.engines)
 
 
 def check_fit(config: HardwareConfig, board: Board, compute_units: int = 1) -> Usage:
@@ -142,6 +160,13 @@ def spanned_dies(config: HardwareConfig, board: Board, compute_units: int = 1) -
     return _placed(config, board, compute_units).placement.slrs
 
 
+def engine_places(config: HardwareConfig, board: Board, compute_units: int = 1) -> tuple[EnginePlaces, ...]:
+    """Of each copy that spans several dies; none where a copy lies on one, or the design does not fit."""
+    found = _placed(config, board, compute_units)
+    places = [place_engines(found.blocks, run) for run in found.placement.runs]
+    return tuple(each for each in places if each is not None) if found.fits.all() else ()
+
+
 def _placed(config: HardwareConfig, board: Board, compute_units: int) -> Usage:
     """In the first placement that holds the design, else in the last and largest."""
     for placement in placements(board, compute_units):
@@ -152,6 +177,8 @@ def _placed(config: HardwareConfig, board: Board, compute_units: int) -> Usage:
 
 
 def _overflow(found: Usage, board: Board) -> str:
+    if (found.shares <= 1).all():
+        return _too_large_for_a_die(found, board)
     name = RESOURCES[int(np.argmax(found.shares[:, 0]))]
     used = int(np.ceil(np.max(getattr(found.resources.total, name))))
     limit = getattr(found.placement.limit, name)
@@ -161,6 +188,18 @@ def _overflow(found: Usage, board: Board) -> str:
         f"board {board.name}: the design needs {used} {TITLES[name]}, {used - limit} more than the {limit} it may use"
         f"{per_unit} ({ceilings(board)[name]:.0%} of what is available); choose {_REMEDIES[name]}"
         f"{' or fewer compute units' if copies > 1 else ''}"
+    )
+
+
+def _too_large_for_a_die(found: Usage, board: Board) -> str:
+    engine = found.blocks.engine[:, 0]
+    largest = np.array([astuple(limit) for limit in found.placement.runs[0].limits], np.float64).max(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        row = int(np.argmax(np.where(engine > 0, engine / largest, 0.0)))
+    return (
+        f"board {board.name}: no dies for {int(found.engines[0])} engine(s) of {int(np.ceil(engine[row]))} "
+        f"{TITLES[RESOURCES[row]]} and what they share, of which a die may give {int(largest[row])} "
+        f"({ceilings(board)[RESOURCES[row]]:.0%} of what is available); choose more engines, fewer tokens or lanes"
     )
 
 

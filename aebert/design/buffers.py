@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -13,6 +14,8 @@ from aebert.design.kernel_streams import stream_depths
 from aebert.design.size_arrays import Floats, Ints, Sizes, ceil_divide
 
 Primitive = Literal["lutram", "bram", "uram"]
+# Of these each engine has its own.
+ENGINE_BUFFERS = ("operands", "residual", "scores")
 PRIMITIVES: tuple[Primitive, ...] = get_args(Primitive)
 
 # Simple dual-port aspect ratios of a 36 Kb block RAM: bits x entries (UG573 table 1-7; UG473 has the same).
@@ -68,24 +71,35 @@ class BoundBuffer:
 
 @dataclass(frozen=True)
 class BoundBuffers:
-    """Buffers of many designs: ``choice`` [buffers, designs] indexes `PRIMITIVES`; ``cost`` [primitives, designs]."""
+    """Buffers of many designs: ``choice`` [buffers, designs] indexes `PRIMITIVES`; ``costs`` of the chosen ones
+    [buffers, primitives, designs]."""
 
     buffers: tuple[OnChipBuffer, ...]
     choice: Ints
-    cost: Floats
+    costs: Floats
+
+    @property
+    def cost(self) -> Floats:
+        """Of all of them, [primitives, designs]."""
+        total: Floats = self.costs.sum(axis=0)
+        return total
+
+    def of(self, names: Collection[str]) -> Floats:
+        """Of those of these names, [primitives, designs]."""
+        total: Floats = self.costs[[buffer.name in names for buffer in self.buffers]].sum(axis=0)
+        return total
 
 
 def on_chip_buffers(sizes: Sizes) -> tuple[OnChipBuffer, ...]:
-    """The arrays that the kernel declares; names as in templates/kernel."""
-    row, slice_bits = 8 * sizes.tokens, WIDTH_OF["value"] * sizes.unit_tokens
-    groups, hidden = sizes.max_groups, sizes.max_hidden
-    one = np.ones_like(groups)
+    """The arrays that the kernel declares, of all engines; names as in templates/kernel."""
+    row, slice_bits = 8 * sizes.engine_tokens, WIDTH_OF["value"] * sizes.unit_tokens
+    groups, hidden, engines = sizes.max_groups, sizes.max_hidden, sizes.engines
     return (
-        OnChipBuffer("operands", sizes.in_lanes, groups * sizes.operand_rows, row),
-        OnChipBuffer("keys", sizes.in_lanes, groups * hidden // sizes.in_lanes, row),
-        OnChipBuffer("values", sizes.out_lanes, groups * hidden // sizes.out_lanes, row),
-        OnChipBuffer("residual", one, groups * hidden * sizes.row_slices, slice_bits),
-        OnChipBuffer("scores", one, stream_depths(sizes)["held"], slice_bits),
+        OnChipBuffer("operands", engines * sizes.in_lanes, groups * sizes.operand_rows, row),
+        OnChipBuffer("keys", engines * sizes.in_lanes, groups * hidden // sizes.in_lanes, row),
+        OnChipBuffer("values", engines * sizes.out_lanes, groups * hidden // sizes.out_lanes, row),
+        OnChipBuffer("residual", engines, groups * hidden * sizes.row_slices, slice_bits),
+        OnChipBuffer("scores", engines, stream_depths(sizes)["held"], slice_bits),
     )
 
 
@@ -111,7 +125,7 @@ def bind_many(sizes: Sizes, *, luts: Floats, bram36: Floats, uram: Floats) -> Bo
         choice[buffer, designs] = primitive
         left[primitive, designs] -= cost[primitive, designs]
     chosen = choice[:, None, :] == np.arange(len(PRIMITIVES))[None, :, None]
-    return BoundBuffers(buffers, choice, (costs * chosen).sum(axis=0))
+    return BoundBuffers(buffers, choice, costs * chosen)
 
 
 def bind_buffers(config: HardwareConfig, *, luts: int, bram36: int, uram: int) -> tuple[BoundBuffer, ...]:

@@ -75,14 +75,12 @@ class Bit:
 
 @dataclass(frozen=True)
 class Field:
-    """``extents`` names the sizes of an array, outermost first. ``note`` becomes the comment beside it. A field that is
-    ``always_zero`` fills memory up and is not unpacked."""
+    """``extents`` names the sizes of an array, outermost first. ``note`` becomes the comment beside it."""
 
     name: str
     type: Integer | Narrow | Bit | Record
     note: str = ""
     extents: tuple[str, ...] = ()
-    always_zero: bool = False
 
     @property
     def declaration(self) -> str:
@@ -120,7 +118,6 @@ class Placed:
     name: str
     type: Integer
     offset: int
-    always_zero: bool
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,7 @@ class MemoryRecord(Record):
         for field in self.fields:
             if not isinstance(field.type, Integer) or field.extents:
                 raise ValueError(f"{self.cpp}.{field.name}: only whole integers lie in memory")
-            places.append(Placed(field.name, field.type, offset, field.always_zero))
+            places.append(Placed(field.name, field.type, offset))
             offset += field.type.bits // 8
         return tuple(places)
 

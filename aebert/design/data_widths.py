@@ -53,7 +53,6 @@ STREAM_WIDTHS = (
         f"2^{RECIPROCAL_BITS} over such a sum, which is at least {UINT8_MAX}",
     ),
     DataWidth("address", 16, "of a write-back within its buffer's bank"),
-    DataWidth("buffer", 2, "which of the engine's buffers"),
 )
 # What the processes compute with.
 MULTIPLIER_WIDTHS = (

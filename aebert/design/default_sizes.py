@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +25,13 @@ WORD_BYTES = (16, 32, 64)
 # A row of tokens takes the units behind the engine so many cycles; they are as much narrower than the array.
 ROW_SLICES = (1, 2, 4)
 DEFAULT_LENGTHS = (128, 64, 32)
+# Engines that a design is cut into on a device of several dies. An engine whose array takes less than this share of the
+# largest die is not cut further: every cut has control, FIFOs and a divider of its own.
+ENGINES = (1, 2, 4, 8)
+SMALL_ENGINE = 0.35
+# None, every eighth or every fourth input lane multiplies in LUTs, of arrays that take this share of the DSP slices.
+LUT_SHARES = (8, 4)
+LARGE_ARRAY = 0.5
 # Designs this close to the fastest count as equally fast. Of those the one with most output lanes is chosen (fewer
 # indices to fetch, fewer banks), then the one that takes least of the board.
 EQUALLY_FAST = 1.05
@@ -36,6 +45,8 @@ class GivenSizes:
     out_lanes: int | None = None
     in_lanes: int | None = None
     row_slices: int | None = None
+    engines: int | None = None
+    lut_lanes: int | None = None
     max_tokens: int | None = None
 
 
@@ -58,18 +69,47 @@ def legal_configs(
         ROW_SLICES if given.row_slices is None else (given.row_slices,),
     )
     for tokens, out_lanes, in_lanes, word_bytes, row_slices in product(*choices):
-        config = _config(
-            board, shape, max_length, tokens, out_lanes, in_lanes, word_bytes, row_slices, given.max_tokens
-        )
-        if isinstance(config, HardwareConfig):
-            found.append(config)
-        else:
-            refused.append(config)
+        macs = tokens * out_lanes * in_lanes
+        cuts = product(_engine_choices(board, macs, given), _lut_choices(board, macs, in_lanes, given))
+        for engines, lut_lanes in cuts:
+            sizes = _Sizes(tokens, out_lanes, in_lanes, word_bytes, row_slices, engines, lut_lanes)
+            config = _config(board, shape, max_length, given.max_tokens, sizes)
+            if isinstance(config, HardwareConfig):
+                found.append(config)
+            else:
+                refused.append(config)
     if not found:
         # What stands in the way of those that come nearest, and of them those with the fewest lanes.
         reason = max(refused, key=lambda refusal: refusal.held).reason
         raise AebertError(f"board {board.name}: no design runs this encoder at length {max_length}: {reason}")
     return found
+
+
+def _engine_choices(board: Board, macs_per_cycle: int, given: GivenSizes) -> Sequence[int]:
+    if given.engines is not None:
+        return (given.engines,)
+    if len(board.slrs) == 1:
+        return (1,)
+    largest = max(slr.available.dsp for slr in board.slrs)
+    return [n for n in ENGINES if n == 1 or macs_per_cycle / n > SMALL_ENGINE * largest]
+
+
+def _lut_choices(board: Board, macs_per_cycle: int, in_lanes: int, given: GivenSizes) -> Sequence[int]:
+    if given.lut_lanes is not None:
+        return (given.lut_lanes,)
+    if macs_per_cycle / 2 < LARGE_ARRAY * board.available.dsp:
+        return (0,)
+    return [0, *(in_lanes // n for n in LUT_SHARES if in_lanes >= n)]
+
+
+class _Sizes(NamedTuple):
+    tokens: int
+    out_lanes: int
+    in_lanes: int
+    word_bytes: int
+    row_slices: int
+    engines: int
+    lut_lanes: int
 
 
 @dataclass(frozen=True)
@@ -81,32 +121,21 @@ class _Refusal:
 
 
 def _config(
-    board: Board,
-    shape: EncoderShape,
-    max_length: int,
-    tokens: int,
-    out_lanes: int,
-    in_lanes: int,
-    word_bytes: int,
-    row_slices: int,
-    max_tokens: int | None,
+    board: Board, shape: EncoderShape, max_length: int, max_tokens: int | None, sizes: _Sizes
 ) -> HardwareConfig | _Refusal:
     """The config, or why there is none."""
+    tokens, in_lanes = sizes.tokens, sizes.in_lanes
     if min(tokens, in_lanes) < 1:
         return _Refusal(f"tokens = {tokens} and in_lanes = {in_lanes} must be powers of two", 0)
     length_groups = -(-max_length // tokens)
     try:
         config = HardwareConfig(
-            tokens=tokens,
-            out_lanes=out_lanes,
-            in_lanes=in_lanes,
+            **sizes._asdict(),
             max_hidden=max(shape.hidden, attention_width(shape, in_lanes)),
             max_ffn=shape.ffn,
             max_length=length_groups * tokens,
             max_groups=length_groups if max_tokens is None else -(-max_tokens // tokens),
             dsp=board.dsp,
-            word_bytes=word_bytes,
-            row_slices=row_slices,
             activation=shape.activation,
         )
         config.check_fits(shape)

@@ -26,8 +26,9 @@ class Design:
         config = asdict(self.config)
         if self.config.activation == "gelu":
             del config["activation"]  # designs of before there were others are the same designs
-        if self.config.row_slices == 1:
-            del config["row_slices"]
+        for name, former in (("row_slices", 1), ("engines", 1), ("lut_lanes", 0)):
+            if config[name] == former:
+                del config[name]
         values = {
             "config": config,
             "board": self.board.name,

@@ -35,6 +35,8 @@ class _ConfigTable(FileTable):
     sums_fifo: Size = HardwareConfig.sums_fifo
     activation: FfnActivation = HardwareConfig.activation
     row_slices: Size = HardwareConfig.row_slices
+    engines: Size = HardwareConfig.engines
+    lut_lanes: Annotated[int, between(0, 1 << 30)] = HardwareConfig.lut_lanes
 
 
 class _DesignTable(FileTable):

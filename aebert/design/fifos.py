@@ -6,6 +6,7 @@ a FIFO of 16 rows of 64 tokens would take dozens of block RAMs. So each is bound
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,11 +39,13 @@ class BoundFifo:
     primitive: FifoPrimitive
 
 
-def kernel_fifos(sizes: Sizes) -> tuple[Fifo, ...]:
-    """All FIFOs but the scores' (``held_scores``), which is one of the on-chip buffers."""
+def kernel_fifos(sizes: Sizes) -> tuple[tuple[Fifo, ...], tuple[Fifo, ...]]:
+    """All FIFOs but the scores' (``held_scores``), which is one of the on-chip buffers: those that the engines share,
+    and those that each of them has."""
     one = np.ones_like(sizes.tokens)
     extents = {
-        "tokens": sizes.tokens,
+        "engines": sizes.engines,
+        "tokens": sizes.engine_tokens,
         "unit_tokens": sizes.unit_tokens,
         "in_lanes": sizes.in_lanes,
         "out_lanes": sizes.out_lanes,
@@ -50,21 +53,24 @@ def kernel_fifos(sizes: Sizes) -> tuple[Fifo, ...]:
     }
     numbers: Numbers = WIDTH_OF | vars(widths_of_all(sizes)) | extents
     depths = stream_depths(sizes)
-    return tuple(
-        Fifo(
+    fifos = {
+        stream: Fifo(
             stream.name,
             one * stream.element.width(numbers),
             depths[stream.depth],
-            extents[stream.per] if stream.per else one,
+            one * math.prod(extents[each] for each in stream.per),
         )
         for stream in STREAMS
         if not stream.buffer
-    )
+    }
+    shared = tuple(fifo for stream, fifo in fifos.items() if not stream.per)
+    return shared, tuple(fifo for stream, fifo in fifos.items() if stream.per)
 
 
 def bind_fifos(config: HardwareConfig) -> tuple[BoundFifo, ...]:
     """Shift registers as deep as one LUT is, LUTRAM as deep as one or two, block RAM beyond."""
-    return tuple(BoundFifo(fifo.name, _primitive(int(fifo.depth[0]))) for fifo in kernel_fifos(Sizes.of(config)))
+    shared, own = kernel_fifos(Sizes.of(config))
+    return tuple(BoundFifo(fifo.name, _primitive(int(fifo.depth[0]))) for fifo in (*shared, *own))
 
 
 def _primitive(depth: int) -> FifoPrimitive:

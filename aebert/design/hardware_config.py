@@ -64,8 +64,9 @@ class HardwareConfig:
     ``tokens`` x ``out_lanes`` x ``in_lanes`` multiply-accumulates per cycle. ``max_length`` bounds one sequence,
     ``max_groups`` the token groups of one launch. ``word_bytes`` is the width of the AXI ports. FIFO depths are in
     elements of their stream. ``activation`` is the FFN's function, whose table the kernel holds. ``row_slices``: the
-    units behind the engine are tokens / row_slices wide, and take that many cycles for a row of tokens. Raises
-    IllegalSizes when the numbers do not go together.
+    units behind an engine take so many cycles for a row of its tokens. ``engines`` share the tokens of a group, each
+    with units of its own: what is to lie on several dies. ``lut_lanes`` of the input lanes multiply in LUTs instead of
+    DSP slices. Raises IllegalSizes when the numbers do not go together.
     """
 
     tokens: int
@@ -82,6 +83,8 @@ class HardwareConfig:
     sums_fifo: int = 16
     activation: FfnActivation = "gelu"
     row_slices: int = 1
+    engines: int = 1
+    lut_lanes: int = 0
 
     def __post_init__(self) -> None:
         for held, (rule, message) in enumerate(self._rules()):
@@ -94,6 +97,7 @@ class HardwareConfig:
             "out_lanes": self.out_lanes,
             "in_lanes": self.in_lanes,
             "row_slices": self.row_slices,
+            "engines": self.engines,
         }
         rules = [
             (value >= 1 and value & (value - 1) == 0, f"{name} = {value} must be a power of two")
@@ -115,8 +119,14 @@ class HardwareConfig:
                 f"tokens = {self.tokens} must be at least in_lanes = {self.in_lanes} and out_lanes = {self.out_lanes}",
             ),
             (
-                self.row_slices <= min(self.tokens, NEAR_GROUPS),
-                f"row_slices = {self.row_slices} must be at most tokens = {self.tokens} and {NEAR_GROUPS}",
+                self.tokens // self.engines >= max(self.in_lanes, self.out_lanes, 2),
+                f"engines = {self.engines} leave {self.tokens // self.engines} of tokens = {self.tokens} to each, "
+                f"which must be at least in_lanes = {self.in_lanes} and out_lanes = {self.out_lanes}",
+            ),
+            (
+                self.row_slices <= min(self.tokens // self.engines, NEAR_GROUPS),
+                f"row_slices = {self.row_slices} must be at most the tokens of an engine = "
+                f"{self.tokens // self.engines} and {NEAR_GROUPS}",
             ),
             (
                 tile_bytes <= self.word_bytes,
@@ -129,6 +139,10 @@ class HardwareConfig:
             (
                 self.in_lanes % chain == 0,
                 f"in_lanes = {self.in_lanes} must be a multiple of {chain} ({self.dsp} adds that many in its cascade)",
+            ),
+            (
+                0 <= self.lut_lanes < self.in_lanes,
+                f"lut_lanes = {self.lut_lanes} must be at least 0 and less than in_lanes = {self.in_lanes}",
             ),
             (
                 self.out_lanes <= self.in_lanes,
@@ -161,6 +175,11 @@ class HardwareConfig:
     @property
     def packing(self) -> DspPacking:
         return DSP_PACKING[self.dsp]
+
+    @property
+    def engine_tokens(self) -> int:
+        """Tokens of a group that each engine owns."""
+        return self.tokens // self.engines
 
     @property
     def macs_per_cycle(self) -> int:

@@ -76,11 +76,11 @@ PASS = MemoryRecord(
         Field("await_requantise", INT32, "write-backs of each process that must have arrived before the pass starts"),
         Field("await_softmax", INT32),
         Field("await_layer_norm", INT32),
+        Field("await_held", INT32, "the same of keys and values"),
         Field("scalar", UINT32, "scores: multiplier; GELU: zero point; LayerNorm: epsilon's upper half"),
         Field("second_scalar", UINT32, "scores: shift; GELU: fraction bits; LayerNorm: shift"),
         Field("third_scalar", UINT32, "LayerNorm: epsilon's lower half"),
         Field("parameter_word", INT32, "where the pass's parameters begin in memory"),
-        Field("reserved", INT32, always_zero=True),
     ),
     f"One step of the program, {PASS_BYTES} bytes in memory.",
     bytes=PASS_BYTES,
@@ -101,6 +101,11 @@ PARAMETERS = MemoryRecord(
 )
 TILE = Record("Tile", (Field("weight", INT8, extents=("out_lanes", "in_lanes")),))
 TILE_INDEX = Record("TileIndex", (Field("row", UINT16, extents=("in_lanes",)),))
+PLACED_TILE = Record(
+    "PlacedTile",
+    (Field("tile", TILE), Field("index", TILE_INDEX)),
+    "Weights, and where the operands lie that they meet: each bank's row behind the one that a step names.",
+)
 HEADER = Record(
     "Header",
     (Field("count", Integer(8 * HEADER_COUNT_BYTES, signed=False), extents=("header_fields",)),),
@@ -109,22 +114,34 @@ HEADER = Record(
 WRITE_BACK_COUNTS = Record(
     "WriteBackCounts",
     (Field("requantise", UINT32), Field("softmax", UINT32), Field("layer_norm", UINT32)),
-    "Write-backs of each process, counted from the start of the launch.",
+    "Write-backs to an engine's operands by each of its processes, counted from the start of the launch.",
 )
-MATMUL_MODE = Record(
-    "MatmulMode",
+HELD_COUNT = Record(
+    "HeldCount",
+    (Field("requantise", UINT32),),
+    "Write-backs of keys and values by each engine's requantiser.",
+)
+TILE_SOURCE = Record(
+    "TileSource",
     (
         Field("keys", FLAG, "weights are keys"),
         Field("values", FLAG, "weights are values; neither: tiles from memory"),
+    ),
+    "Where a pass's weights come from.",
+)
+OPERAND_MODE = Record(
+    "OperandMode",
+    (
         Field("is_unsigned", FLAG, "operands are uint8"),
         Field("many_groups", FLAG, "more than kNearGroups of them"),
     ),
-    "Where a pass's weights come from, and how its operands are read.",
+    "How a pass's operands are read.",
 )
 ROW_GROUP = Record(
     "RowGroup",
     (
-        Field("mode", MATMUL_MODE),
+        Field("source", TILE_SOURCE),
+        Field("mode", OPERAND_MODE),
         Field("begins", FLAG, "the first one of its pass, which waits for write-backs"),
         Field("ends", FLAG, "the last one of the launch"),
         Field("single_tile", FLAG),
@@ -138,33 +155,43 @@ ROW_GROUP = Record(
     ),
     "kOutLanes results, as the sequencer walks them: tiles, and for each tile all token groups of the pass.",
 )
-STEP = Record(
-    "Step",
+FETCH = Record(
+    "Fetch",
     (
-        Field("mode", MATMUL_MODE),
+        Field("source", TILE_SOURCE),
         Field("begins", FLAG),
         Field("works", FLAG),
         Field("ends", FLAG),
-        Field("fetches", FLAG, "the next tile comes from memory; it stays for all token groups"),
+        Field("held_row", HELD_ROW),
+        Field("block", BLOCK),
+    ),
+    "Which tile the engines are sent next.",
+)
+STEP = Record(
+    "Step",
+    (
+        Field("mode", OPERAND_MODE),
+        Field("begins", FLAG),
+        Field("works", FLAG),
+        Field("ends", FLAG),
+        Field("fetches", FLAG, "the next tile is needed; it stays for all token groups"),
         Field("first", FLAG, "of its row group: the sum begins"),
         Field("completes", FLAG, "the last one of its row group: the sum leaves"),
         Field("group", GROUP, "counted within the pass"),
         Field("row", OPERAND_ROW),
-        Field("held_row", HELD_ROW),
-        Field("block", BLOCK),
     ),
-    "What the engine does in one cycle.",
+    "What an engine does in one cycle.",
 )
 OPERAND_ROW_RECORD = Record(
     "OperandRow",
     (Field("lane", INT8, extents=("tokens",)),),
-    "What the on-chip memories hold: one word is one channel of kTokens tokens.",
+    "What the on-chip memories hold: one word is one channel of an engine's kTokens tokens.",
 )
 SUM_ROW = Record("SumRow", (Field("lane", INT32, extents=("tokens",)),))
 PORT_VALUES = Record(
     "PortValues",
     (Field("lane", INT16, extents=("tokens",)),),
-    "One channel (or key) of kTokens tokens, as memory has it.",
+    "One channel (or key) of an engine's kTokens tokens, as memory has them.",
 )
 OPERAND_SLICE = Record(
     "OperandSlice",
@@ -181,13 +208,23 @@ WRITE_BACK = Record(
         Field("row", OPERAND_ROW_RECORD),
         Field("address", Narrow("address")),
         Field("bank", Narrow("bank")),
-        Field("buffer", Narrow("buffer")),
     ),
+    "A row for the operands of an engine.",
+)
+HELD_WRITE_BACK = Record(
+    "HeldWriteBack",
+    (
+        Field("row", OPERAND_ROW_RECORD),
+        Field("address", Narrow("address")),
+        Field("bank", Narrow("bank")),
+        Field("is_value", FLAG, "of the values, else of the keys"),
+    ),
+    "An engine's share of a row of keys or values.",
 )
 
 # In the order of types.h.
 RECORDS: tuple[Record, ...] = (
-    *(PASS, TILE, TILE_INDEX, WRITE_BACK_COUNTS, MATMUL_MODE, ROW_GROUP, STEP, HEADER, PARAMETERS),
-    *(OPERAND_ROW_RECORD, SUM_ROW, PORT_VALUES, OPERAND_SLICE, TOKEN_VALUES, TOKEN_ADDENDS, TOKEN_TOTALS),
-    *(TOKEN_RECIPROCALS, WRITE_BACK),
+    *(PASS, TILE, TILE_INDEX, PLACED_TILE, WRITE_BACK_COUNTS, HELD_COUNT, TILE_SOURCE, OPERAND_MODE, ROW_GROUP, FETCH),
+    *(STEP, HEADER, PARAMETERS, OPERAND_ROW_RECORD, SUM_ROW, PORT_VALUES, OPERAND_SLICE, TOKEN_VALUES, TOKEN_ADDENDS),
+    *(TOKEN_TOTALS, TOKEN_RECIPROCALS, WRITE_BACK, HELD_WRITE_BACK),
 )

@@ -6,19 +6,20 @@ many designs at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from aebert.design import operator_resources as op
-from aebert.design.buffers import BoundBuffers
+from aebert.design.buffers import ENGINE_BUFFERS, BoundBuffers
 from aebert.design.data_widths import WIDTH_OF
-from aebert.design.fifos import kernel_fifos
+from aebert.design.fifos import Fifo, kernel_fifos
 from aebert.design.hardware_config import BURST_BYTES, NEAR_GROUPS, OUTSTANDING_BURSTS
 from aebert.design.kernel_records import PARAMETER_BYTES, PARAMETERS
-from aebert.design.kernel_streams import PORTS, PROCESSES
+from aebert.design.kernel_streams import ENGINE_PROCESSES, PORTS, PROCESSES
 from aebert.design.operator_resources import ResourceCount, total
-from aebert.design.size_arrays import Ints, Sizes
+from aebert.design.size_arrays import Floats, Ints, Sizes, ceil_divide
 from aebert.numerics.integers import EXP_ENTRIES, GELU_ENTRIES, inverse_sqrt_seed_table
 
 ADDEND_BITS, RECIPROCAL_BITS, SUM_BITS = WIDTH_OF["addend"], WIDTH_OF["reciprocal"], WIDTH_OF["sum"]
@@ -36,10 +37,14 @@ ADDRESS_BITS = 32
 
 @dataclass(frozen=True)
 class KernelResources:
-    """Resources of one compute unit by part."""
+    """Resources of one compute unit by part, all engines together.
+
+    ``each_engine``: what one engine takes with the units behind it, their buffers and FIFOs: what is to lie on one die.
+    """
 
     engine_array: ResourceCount
     engine_fetch: ResourceCount
+    fetch_tiles: ResourceCount
     buffers: ResourceCount
     requantise: ResourceCount
     softmax: ResourceCount
@@ -47,38 +52,57 @@ class KernelResources:
     fifos: ResourceCount
     axi_ports: ResourceCount
     control: ResourceCount
+    each_engine: ResourceCount
+
+    @property
+    def parts(self) -> Mapping[str, ResourceCount]:
+        """What adds up to the total, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "each_engine"}
 
     @property
     def total(self) -> ResourceCount:
-        return total(*(getattr(self, field.name) for field in fields(self)))
+        return total(*self.parts.values())
 
 
 def count_resources(sizes: Sizes, bound: BoundBuffers) -> KernelResources:
     """One compute unit of each design. ``bound`` says where its buffers lie."""
+    engines = sizes.engines
+    units = {
+        "engine_array": _engine_array(sizes),
+        "engine_fetch": _engine_fetch(sizes),
+        "requantise": _requantise(sizes),
+        "softmax": _softmax(sizes),
+        "layer_norm": _layer_norm(sizes),
+    }
+    shared, own = kernel_fifos(sizes)
+    own_buffers = bound.of(ENGINE_BUFFERS)
+    own_control = _PROCESS.times(len(ENGINE_PROCESSES))
+    each = total(*units.values(), total(_fifos(own), _memories(own_buffers)).times(1.0 / engines), own_control)
     return KernelResources(
-        engine_array=_engine_array(sizes),
-        engine_fetch=_engine_fetch(sizes),
-        buffers=_buffers(bound),
-        requantise=_requantise(sizes),
-        softmax=_softmax(sizes),
-        layer_norm=_layer_norm(sizes),
-        fifos=_fifos(sizes),
+        fetch_tiles=_fetch_tiles(sizes),
+        buffers=_memories(bound.cost),
+        fifos=_fifos((*shared, *own)),
         axi_ports=_axi_ports(sizes),
-        control=_control(sizes),
+        control=total(_control(sizes), own_control.times(engines)),
+        each_engine=each,
+        **{name: unit.times(engines) for name, unit in units.items()},
     )
 
 
 def _engine_array(sizes: Sizes) -> ResourceCount:
     """Multipliers, the trees behind them and the accumulators (dsp.h, engine.cpp)."""
-    products = sizes.pairs * sizes.out_lanes * sizes.in_lanes
+    dsp_lanes = sizes.in_lanes - sizes.lut_lanes
+    products = sizes.pairs * sizes.out_lanes * dsp_lanes
     multipliers = ResourceCount(*(np.asarray(n, np.float64) for n in (0 * products, 0 * products, products, 0, 0)))
-    pack = op.add(sizes.dsp_port_bits).times(sizes.in_lanes * sizes.pairs)
-    chains = sizes.in_lanes // sizes.chain
+    in_luts = op.multiply_in_luts(9, 8).times(2 * sizes.pairs * sizes.out_lanes * sizes.lut_lanes)
+    pack = op.add(sizes.dsp_port_bits).times(dsp_lanes * sizes.pairs)
+    chains = ceil_divide(dsp_lanes, sizes.chain)
     field_bits = 20
-    trees = total(op.add(field_bits).times(2 * (chains - 1)), op.add(field_bits).times(chains))
+    summands = chains + sizes.lut_lanes
+    trees = total(op.add(field_bits).times(2 * (summands - 1)), op.add(field_bits).times(chains))
     accumulator = total(op.add(SUM_BITS), op.select(SUM_BITS), _group_state(SUM_BITS, sizes.max_groups))
     per_output = total(trees, accumulator.times(2)).times(sizes.out_lanes * sizes.pairs)
-    return total(multipliers, pack, per_output)
+    return total(multipliers, in_luts, pack, per_output)
 
 
 def _group_state(bits: int, groups: Ints) -> ResourceCount:
@@ -96,11 +120,23 @@ def _group_table(bits: int, groups: Ints) -> ResourceCount:
 
 
 def _engine_fetch(sizes: Sizes) -> ResourceCount:
-    """Row addresses, operand registers, keys and values as tiles, the write-back's way into the banks."""
-    row = 8 * sizes.tokens
+    """Row addresses, operand registers, the write-back's way into the banks."""
+    row = 8 * sizes.engine_tokens
     addresses = op.add(ADDRESS_BITS).times(2 * sizes.in_lanes)
     operands = op.register(row).times(2 * sizes.in_lanes)
     tile = op.register(8 * sizes.tile_bytes + VALUE_BITS * sizes.in_lanes).times(2)
+    write_back = total(
+        op.multiplex(row, 3),
+        op.register(row).times(2),
+        total(op.compare(8), op.register(16)).times(sizes.in_lanes),
+    )
+    return total(addresses, operands, tile, write_back)
+
+
+def _fetch_tiles(sizes: Sizes) -> ResourceCount:
+    """Keys and values as tiles, and the way of each engine's write-backs into their banks."""
+    row = 8 * sizes.engine_tokens
+    tile = op.register(8 * sizes.tile_bytes + VALUE_BITS * sizes.in_lanes)
     heads = total(
         op.multiplex(8, sizes.tokens // sizes.out_lanes),  # of blocks: one selection for all bytes of a block
         op.multiplex(8, sizes.tokens // sizes.in_lanes),
@@ -108,15 +144,14 @@ def _engine_fetch(sizes: Sizes) -> ResourceCount:
         op.register(8).times(2),
     ).times(sizes.tile_bytes)
     write_back = total(
-        op.multiplex(row, 3),
         op.register(row).times(2),
-        total(op.compare(8), op.register(16)).times(2 * sizes.in_lanes + sizes.out_lanes),
-    )
-    return total(addresses, operands, tile, heads, write_back)
+        total(op.compare(8), op.register(16)).times(sizes.in_lanes + sizes.out_lanes),
+    ).times(sizes.engines)
+    return total(tile, heads, write_back)
 
 
-def _buffers(bound: BoundBuffers) -> ResourceCount:
-    lutram, bram, uram = bound.cost
+def _memories(cost: Floats) -> ResourceCount:
+    lutram, bram, uram = cost
     nothing = np.zeros_like(lutram)
     return ResourceCount(lut=lutram, ff=nothing, dsp=nothing, bram36=bram, uram=uram)
 
@@ -138,13 +173,13 @@ def _requantise(sizes: Sizes) -> ResourceCount:
         op.select(VALUE_BITS).times(3),
     )
     held = total(op.register(PARAMETER_BITS), op.multiplex(PARAMETER_BITS, 2)).times(sizes.out_lanes)
-    arriving = op.multiplex(SUM_BITS * sizes.tokens, sizes.out_lanes)
+    arriving = op.multiplex(SUM_BITS * sizes.engine_tokens, sizes.out_lanes)
     return total(arriving, lane.times(sizes.unit_tokens), held, _passing(SUM_BITS + 8 + VALUE_BITS, sizes))
 
 
 def _passing(bits: int, sizes: Sizes) -> ResourceCount:
     """Shift registers in which a row's tokens pass by a unit that takes a slice of them at a time (order.h)."""
-    return total(op.register(bits), op.select(bits)).times(np.where(sizes.row_slices > 1, sizes.tokens, 0))
+    return total(op.register(bits), op.select(bits)).times(np.where(sizes.row_slices > 1, sizes.engine_tokens, 0))
 
 
 def _gelu(sizes: Sizes) -> ResourceCount:
@@ -233,8 +268,8 @@ def _inverse_sqrt(sizes: Sizes) -> ResourceCount:
     )
 
 
-def _fifos(sizes: Sizes) -> ResourceCount:
-    return total(*(op.fifo(each.width_bits, each.depth).times(each.copies) for each in kernel_fifos(sizes)))
+def _fifos(fifos: Sequence[Fifo]) -> ResourceCount:
+    return total(*(op.fifo(each.width_bits, each.depth).times(each.copies) for each in fifos))
 
 
 def _axi_ports(sizes: Sizes) -> ResourceCount:
@@ -255,4 +290,4 @@ def _control(sizes: Sizes) -> ResourceCount:
         op.register(8 * word).times(5),
         op.register(VALUE_BITS * sizes.tokens).times(2),
     )
-    return total(op.axi_lite(), slices, _PROCESS.times(len(PROCESSES)))
+    return total(op.axi_lite(), slices, _PROCESS.times(len(PROCESSES) - len(ENGINE_PROCESSES)))

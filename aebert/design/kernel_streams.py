@@ -12,15 +12,19 @@ from aebert.design.cpp_records import Bit, Record
 from aebert.design.size_arrays import Ints, Sizes
 
 PORTS = ("pass_table", "weights", "indices", "parameters", "embeddings", "results")
+# Of these each engine has its own.
+ENGINE_PROCESSES = ("engine", "requantise", "row_maximum", "exponentials", "reciprocals", "layer_norm")
 PROCESSES = (
     *("read_program", "read_weights", "read_indices", "list_row_groups", "sequence", "read_parameters", "read_input"),
-    *("engine", "requantise", "row_maximum", "exponentials", "reciprocals", "layer_norm", "write_output"),
+    *("fetch_tiles", *ENGINE_PROCESSES, "write_output"),
 )
 
 PASS_DEPTH = 4
 HEADER_DEPTH = 2
 ROW_GROUP_DEPTH = 32
 STEP_DEPTH = 16
+# Covers the way of a tile to the engines and of its credit back, so that one can leave in every cycle.
+PLACED_TILE_DEPTH = 32
 VECTOR_DEPTH = 16
 WRITE_BACK_DEPTH = 16
 # Places for scores beyond one head's: what arrives between the head's maximum and its first exponential.
@@ -34,6 +38,7 @@ def stream_depths(sizes: Sizes) -> Mapping[str, Ints]:
         "header": HEADER_DEPTH,
         "row_group": ROW_GROUP_DEPTH,
         "step": STEP_DEPTH,
+        "placed_tile": PLACED_TILE_DEPTH,
         "vector": VECTOR_DEPTH,
         "write_back": WRITE_BACK_DEPTH,
     }
@@ -53,47 +58,54 @@ def stream_depths(sizes: Sizes) -> Mapping[str, Ints]:
 
 @dataclass(frozen=True)
 class Stream:
-    """``depth`` names one of `stream_depths`; ``per`` the extent of an array of streams; ``buffer`` the on-chip buffer
-    (aebert.design.buffers) as which a deep one is bound and counted."""
+    """``depth`` names one of `stream_depths`; ``per`` the extents of an array of streams, outermost first; ``buffer``
+    the on-chip buffer (aebert.design.buffers) as which a deep one is bound and counted."""
 
     name: str
     element: Record | Bit
     depth: str
-    per: str = ""
+    per: tuple[str, ...] = ()
     buffer: str = ""
 
 
+_EACH = ("engines",)
 STREAMS = (
     Stream("parameters_passes", records.PASS, "pass"),
     Stream("input_passes", records.PASS, "pass"),
     Stream("sequencer_passes", records.PASS, "pass"),
-    Stream("requantise_passes", records.PASS, "pass"),
-    Stream("row_maximum_passes", records.PASS, "pass"),
-    Stream("exponentials_passes", records.PASS, "pass"),
-    Stream("reciprocals_passes", records.PASS, "pass"),
-    Stream("layer_norm_passes", records.PASS, "pass"),
+    Stream("requantise_passes", records.PASS, "pass", _EACH),
+    Stream("row_maximum_passes", records.PASS, "pass", _EACH),
+    Stream("exponentials_passes", records.PASS, "pass", _EACH),
+    Stream("reciprocals_passes", records.PASS, "pass", _EACH),
+    Stream("layer_norm_passes", records.PASS, "pass", _EACH),
     Stream("output_passes", records.PASS, "pass"),
-    Stream("tiles", records.TILE, "tile"),
-    Stream("tile_indices", records.TILE_INDEX, "tile"),
+    Stream("stored_tiles", records.TILE, "tile"),
+    Stream("stored_indices", records.TILE_INDEX, "tile"),
     Stream("headers", records.HEADER, "header"),
     Stream("row_groups", records.ROW_GROUP, "row_group"),
-    Stream("awaits", records.WRITE_BACK_COUNTS, "pass"),
-    Stream("steps", records.STEP, "step"),
-    Stream("matmul_parameters", records.PARAMETERS, "parameter"),
-    Stream("norm_parameters", records.PARAMETERS, "parameter"),
-    Stream("sums", records.SUM_ROW, "sums", per="out_lanes"),
-    Stream("credits", Bit("bool"), "sums"),
-    Stream("scores", records.TOKEN_VALUES, "vector"),
-    Stream("held_scores", records.TOKEN_VALUES, "held", buffer="scores"),
-    Stream("maxima", records.TOKEN_VALUES, "maximum"),
-    Stream("totals", records.TOKEN_TOTALS, "total"),
-    Stream("quotients", records.TOKEN_RECIPROCALS, "reciprocal"),
-    Stream("addends", records.TOKEN_ADDENDS, "vector"),
-    Stream("embedding_values", records.PORT_VALUES, "vector"),
-    Stream("requantised", records.WRITE_BACK, "write_back"),
-    Stream("probabilities", records.WRITE_BACK, "write_back"),
-    Stream("normalised", records.WRITE_BACK, "write_back"),
-    Stream("requantised_output", records.PORT_VALUES, "vector"),
-    Stream("softmax_output", records.PORT_VALUES, "vector"),
-    Stream("layer_norm_output", records.PORT_VALUES, "vector"),
+    Stream("held_awaits", records.HELD_COUNT, "pass"),
+    Stream("awaits", records.WRITE_BACK_COUNTS, "pass", _EACH),
+    Stream("fetches", records.FETCH, "step"),
+    Stream("steps", records.STEP, "step", _EACH),
+    Stream("tiles", records.PLACED_TILE, "placed_tile", _EACH),
+    Stream("tile_tokens", Bit("bool"), "placed_tile", _EACH),
+    Stream("tile_credits", Bit("bool"), "placed_tile", _EACH),
+    Stream("matmul_parameters", records.PARAMETERS, "parameter", _EACH),
+    Stream("norm_parameters", records.PARAMETERS, "parameter", _EACH),
+    Stream("sums", records.SUM_ROW, "sums", ("engines", "out_lanes")),
+    Stream("sum_credits", Bit("bool"), "sums", _EACH),
+    Stream("scores", records.TOKEN_VALUES, "vector", _EACH),
+    Stream("held_scores", records.TOKEN_VALUES, "held", _EACH, buffer="scores"),
+    Stream("maxima", records.TOKEN_VALUES, "maximum", _EACH),
+    Stream("totals", records.TOKEN_TOTALS, "total", _EACH),
+    Stream("quotients", records.TOKEN_RECIPROCALS, "reciprocal", _EACH),
+    Stream("addends", records.TOKEN_ADDENDS, "vector", _EACH),
+    Stream("embedding_values", records.PORT_VALUES, "vector", _EACH),
+    Stream("requantised", records.WRITE_BACK, "write_back", _EACH),
+    Stream("held", records.HELD_WRITE_BACK, "write_back", _EACH),
+    Stream("probabilities", records.WRITE_BACK, "write_back", _EACH),
+    Stream("normalised", records.WRITE_BACK, "write_back", _EACH),
+    Stream("requantised_output", records.PORT_VALUES, "vector", _EACH),
+    Stream("softmax_output", records.PORT_VALUES, "vector", _EACH),
+    Stream("layer_norm_output", records.PORT_VALUES, "vector", _EACH),
 )

@@ -52,7 +52,7 @@ class ResourceCount:
     def __add__(self, other: ResourceCount) -> ResourceCount:
         return ResourceCount(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
-    def times(self, copies: Width | float) -> ResourceCount:
+    def times(self, copies: Width | float | Floats) -> ResourceCount:
         """``copies`` of the same."""
         return ResourceCount(*(getattr(self, f.name) * np.asarray(copies, np.float64) for f in fields(self)))
 

@@ -11,7 +11,7 @@ from aebert.design.bandwidth import MemoryRates
 from aebert.design.hardware_config import BURST_BYTES, OUTSTANDING_BURSTS, PROBABILITY_SLOTS
 from aebert.design.head_places import PROJECTIONS, head_widths
 from aebert.design.kernel_records import PARAMETER_BYTES, PASS_BYTES
-from aebert.design.kernel_streams import PASS_DEPTH, stream_depths
+from aebert.design.kernel_streams import PASS_DEPTH, PLACED_TILE_DEPTH, stream_depths
 from aebert.design.launch_clock import Clock, CycleCount, Done, PassTime, ScoredHead
 from aebert.design.pipeline_latencies import Latencies
 from aebert.design.size_arrays import Floats, Sizes
@@ -64,6 +64,7 @@ class Walk:
         # The tiles' indices that share a word with a header's worth of counts, and on average half a word left empty.
         self._header_tiles: Floats = 1.5 * sizes.word_bytes / (sizes.in_lanes * sizes.index_bytes)
         self._tokens = sizes.tokens.astype(np.float64)
+        self._engine_tokens = sizes.engine_tokens.astype(np.float64)
         self._out_lanes = sizes.out_lanes.astype(np.float64)
         self._in_lanes = sizes.in_lanes.astype(np.float64)
         # Channels that a head takes, padding included.
@@ -71,7 +72,10 @@ class Walk:
         self._word_bytes = sizes.word_bytes.astype(np.float64)
         # Cycles for which a row of tokens occupies a unit behind the engine.
         self._slices = sizes.row_slices.astype(np.float64)
-        self._tile_fifo = sizes.tile_fifo.astype(np.float64)
+        # The FIFO from memory, and the one to the engine.
+        self._tile_fifo: Floats = sizes.tile_fifo + float(PLACED_TILE_DEPTH)
+        # From a tile in memory, or a row of keys, until it meets operands.
+        self._fetch = latencies.fetch + latencies.token
         # How many scores the softmax holds, and how many results the engine can be ahead of the requantiser.
         depths = stream_depths(sizes)
         self._held_scores: Floats = depths["held"].astype(np.float64)
@@ -120,7 +124,7 @@ class Walk:
         """What memory sends ahead: to the FIFO, and to the port's buffer but for the burst being taken (half of it, on
         average). A memory that has filled both goes on when that burst has been taken, a latency later."""
         burst = BURST_BYTES / np.maximum(sizes.tile_bytes, sizes.in_lanes * sizes.index_bytes)
-        self._tiles_ahead: Floats = sizes.tile_fifo + (OUTSTANDING_BURSTS - 0.5) * burst
+        self._tiles_ahead: Floats = self._tile_fifo + (OUTSTANDING_BURSTS - 0.5) * burst
         ahead = self._tiles_ahead * np.maximum(self._weight_cycles, self._index_cycles)
         waits = burst / 2.0 * self._all.count + self._latencies.memory
         self._cycles_ahead: Floats = np.maximum(ahead - waits, 0.0)
@@ -211,7 +215,7 @@ class Walk:
             np.maximum(self.clock.counts, self.clock.reader) + counting,
             start + counting * np.maximum(1.0 - self._row_group_fifo / row_groups, 0.0),
         )
-        fetched = np.maximum(np.maximum(read, delivered), counted + last_group)
+        fetched = np.maximum(np.maximum(read, delivered) + self._fetch, counted + last_group)
         done = self._matmul(
             tiles * groups,
             outputs * groups,
@@ -321,13 +325,13 @@ class Walk:
         steps = key_groups * (self._head / self._in_lanes) * groups.count
         # The scores of this head wait in a FIFO that those of the one before may still fill.
         held_back = self.clock.exponentials - (self._held_scores - vectors * self._slices)
-        scored = self._matmul(steps, vectors, groups, projected, held_back=held_back)
+        scored = self._matmul(steps, vectors, groups, projected + self._fetch, held_back=held_back)
         self._attended.append(scored)
         self._tell("scores", self.clock.engine, vectors)
         first = np.maximum(scored.last + latencies.row_maximum, self.clock.exponentials)
         written = self._in_lanes * _ceil_divide(length, self._in_lanes) * groups.count
         probabilities = first + written * self._slices + latencies.exponentials
-        quotients: Floats = np.maximum(probabilities, self.clock.quotients) + groups.count * self._tokens
+        quotients: Floats = np.maximum(probabilities, self.clock.quotients) + groups.count * self._engine_tokens
         divided = quotients + latencies.quotients
         self._advance(exponentials=probabilities + latencies.pass_control, quotients=divided + latencies.pass_control)
         return ScoredHead(length, first, probabilities, divided, written, len(self._attended))
@@ -337,7 +341,7 @@ class Walk:
         head = self._hold_up(waiting.pop(0), len(waiting))
         width, groups = self._head, self._of_length[head.length]
         steps = width / self._out_lanes * _ceil_divide(head.length, self._in_lanes) * groups.count
-        ready = np.maximum(head.probabilities, projected)
+        ready = np.maximum(head.probabilities, projected + self._fetch)
         vectors = width * groups.count
         done = self._matmul(steps, vectors, groups, ready, channels=width, drain_from=head.quotients, writes_back=True)
         self._attended.append(done)
@@ -356,7 +360,7 @@ class Walk:
                 share = np.minimum(done.vectors / np.maximum(done.last - done.first, 1.0), 1.0 - 1e-3)
                 most = np.minimum(done.vectors, np.maximum(done.last - beside, 0.0) * share)
                 until = until + np.clip((until - beside) * (share / (1.0 - share)), 0.0, most)
-        divided = until + self._of_length[head.length].count * self._tokens + latencies.quotients
+        divided = until + self._of_length[head.length].count * self._engine_tokens + latencies.quotients
         self._exponentials = until + latencies.pass_control
         round_trip = latencies.exponentials + latencies.pass_control
         last = self._exponentials + following * (head.vectors * self._slices + round_trip)
@@ -372,7 +376,7 @@ class Walk:
             name, tiles, hidden, self.clock.requantise - latencies.pass_control, held_back=held_back
         )
         added = np.maximum(drained, free + swept) + latencies.add
-        scaled = added + self._all.count * self._tokens + latencies.scales
+        scaled = added + self._all.count * self._engine_tokens + latencies.scales
         # Gains and offsets follow the parameters of the matmul; those that find no room wait for the normalisation.
         read = np.maximum(
             self.clock.parameters_read + hidden * self._cycles_per_channel, self.clock.parameters + hidden

@@ -14,12 +14,14 @@ class Latencies:
 
     The defaults are what aebert.timing.loop_schedules estimates at 300 MHz from the operators on each loop's longest
     path; ``engine`` is without the multipliers' cascade and the adder tree, whose depths follow from the lanes;
-    ``sequence`` is from a pass to its first command, ``gate`` between the commands of two passes; ``header`` and
-    ``listing`` are what a header and a pass cost the process that lists row groups, besides a cycle for each of these;
-    ``parameters`` is without the channels of a word, which leave one after the other. ``engine_interval``: the engine's
-    II. `aebert.timing.scheduled_latencies` takes them from a schedule of the kernel.
+    ``sequence`` is from a pass to its first command, ``gate`` between the commands of two passes; ``token`` from a
+    tile on its way to the engine that may use it; ``header`` and ``listing`` are what a header and a pass cost the
+    process that lists row groups, besides a cycle for each of these; ``parameters`` is without the channels of a
+    word, which leave one after the other. ``engine_interval``: the engine's II. `aebert.timing.scheduled_latencies`
+    takes them from a schedule of the kernel.
     """
 
+    fetch: float = 6.0
     engine: float = 12.0
     engine_interval: float = 1.0
     requantise: float = 31.0
@@ -31,6 +33,7 @@ class Latencies:
     normalise: float = 28.0
     sequence: float = 14.0
     gate: float = 4.0
+    token: float = 3.0
     settle: float = float(SETTLE_ITERATIONS)
     pass_control: float = 5.0
     dispatch: float = 3.0
@@ -44,8 +47,9 @@ class Latencies:
 DEFAULT_LATENCIES = Latencies()
 
 ENGINE_LOOP = "engine.Steps"
-# The pipelined loops (templates/kernel) behind the engine, by the field that holds their depth.
+# The other pipelined loops (templates/kernel) that results pass, by the field that holds their depth.
 LOOPS: Mapping[str, str] = {
+    "fetch": "fetch_tiles.Tiles",
     "requantise": "requantise.Vectors",
     "row_maximum": "row_maximum.Scores",
     "exponentials": "exponentials.Keys",

@@ -18,11 +18,13 @@ Stored = Literal["output", "layers", "all"]
 
 @dataclass(frozen=True)
 class Awaits:
-    """Write-backs of each process that must have reached the engine, counted from the start of the launch."""
+    """Write-backs that must have arrived, counted from the start of the launch: at each engine from each of its
+    processes, and of keys and values from each engine's requantiser (``held``)."""
 
     requantise: int = 0
     softmax: int = 0
     layer_norm: int = 0
+    held: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Pass:
             "await_requantise": self.awaits.requantise,
             "await_softmax": self.awaits.softmax,
             "await_layer_norm": self.awaits.layer_norm,
+            "await_held": self.awaits.held,
             "scalar": scalar,
             "second_scalar": second_scalar,
             "third_scalar": third_scalar,
@@ -118,9 +121,10 @@ class _Counts:
     requantise: int = 0
     softmax: int = 0
     layer_norm: int = 0
+    held: int = 0
 
     def all(self) -> Awaits:
-        return Awaits(self.requantise, self.softmax, self.layer_norm)
+        return Awaits(self.requantise, self.softmax, self.layer_norm, self.held)
 
 
 def build_program(
@@ -239,7 +243,10 @@ class _Builder:
             source=self._layout.hidden_base,
             awaits=Awaits(layer_norm=self._counts.layer_norm),
         )
-        self._counts.requantise += step.outputs * step.group_count
+        if buffer is Buffer.OPERANDS:
+            self._counts.requantise += step.outputs * step.group_count
+        else:
+            self._counts.held += step.outputs * step.group_count
         return replace(step, buffer=buffer, destination=destination, places=self._places)
 
     def _residual(self, name: MatrixName, layer: int, epsilon: int, shift: int, *, source: int) -> Pass:
@@ -259,21 +266,23 @@ class _Builder:
 
         Scores need queries and keys, the context values too, which are projected last.
         """
-        projected = self._counts.requantise
-        keys_projected = projected - self._channels * self._groups
+        values = self._counts.held
+        projected = Awaits(requantise=self._counts.requantise, held=values - self._channels * self._groups)
         waiting: list[Pass] = []
         turn = 0
         for sequence in range(len(self._lengths)):
             for head in range(self._shape.heads):
                 slot = turn % PROBABILITY_SLOTS
-                yield self._scores(layer, weights, sequence, head, slot, keys_projected)
-                waiting.append(self._context(layer, sequence, head, slot, projected))
+                yield self._scores(layer, weights, sequence, head, slot, projected)
+                waiting.append(self._context(layer, sequence, head, slot, values))
                 if len(waiting) == PROBABILITY_SLOTS:
                     yield waiting.pop(0)
                 turn += 1
         yield from waiting
 
-    def _scores(self, layer: int, weights: QuantisedLayer, sequence: int, head: int, slot: int, projected: int) -> Pass:
+    def _scores(
+        self, layer: int, weights: QuantisedLayer, sequence: int, head: int, slot: int, projected: Awaits
+    ) -> Pass:
         config, length = self._config, self._lengths[sequence]
         rows = self._head // config.in_lanes
         step = Pass(
@@ -289,13 +298,13 @@ class _Builder:
             source=self._layout.wide_base + head * rows,
             weight_base=head * rows,
             destination=self._layout.probability_base + slot * self._layout.probability_rows,
-            awaits=Awaits(requantise=projected),
+            awaits=projected,
             scalars=(int(weights.scores.multiplier[head]), int(weights.scores.shift[head]), 0),
         )
         self._counts.softmax += _padded(length, config.in_lanes) * step.group_count
         return step
 
-    def _context(self, layer: int, sequence: int, head: int, slot: int, projected: int) -> Pass:
+    def _context(self, layer: int, sequence: int, head: int, slot: int, values: int) -> Pass:
         config, length, width = self._config, self._lengths[sequence], self._head
         step = Pass(
             PassKind.CONTEXT,
@@ -312,7 +321,7 @@ class _Builder:
             weight_base=head * width // config.out_lanes,
             destination=self._context_base + head * width // config.in_lanes,
             places=self._places_of(head),
-            awaits=Awaits(requantise=projected, softmax=self._counts.softmax),
+            awaits=Awaits(softmax=self._counts.softmax, held=values),
         )
         self._counts.requantise += step.outputs * step.group_count
         return step

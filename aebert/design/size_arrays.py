@@ -39,6 +39,8 @@ class Sizes:
     parameter_fifo: Ints
     sums_fifo: Ints
     row_slices: Ints
+    engines: Ints
+    lut_lanes: Ints
     chain: Ints
     dsp_port_bits: Ints
 
@@ -65,12 +67,23 @@ class Sizes:
 
     @property
     def pairs(self) -> Ints:
-        return self.tokens // 2
+        """Of an engine's tokens: two share a multiplication."""
+        return self.engine_tokens // 2
+
+    @property
+    def engine_tokens(self) -> Ints:
+        """Tokens of a group that each engine owns."""
+        return self.tokens // self.engines
+
+    @property
+    def array_dsps(self) -> Ints:
+        """Multiplications of the array in DSP slices, all engines together: two operands each."""
+        return self.engines * self.pairs * self.out_lanes * (self.in_lanes - self.lut_lanes)
 
     @property
     def unit_tokens(self) -> Ints:
-        """Tokens that the units behind the engine take per cycle."""
-        return self.tokens // self.row_slices
+        """Tokens that the units behind an engine take per cycle."""
+        return self.engine_tokens // self.row_slices
 
     @property
     def macs_per_cycle(self) -> Ints:

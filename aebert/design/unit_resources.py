@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from aebert.design.board_fit import Usage
-from aebert.design.buffers import PRIMITIVES
 from aebert.design.operator_resources import ResourceCount, total
 
 # Process -> unit; what is not here (FIFOs, AXI ports, the processes that read, write and count) bears a unit's name.
 UNIT_OF_PROCESS: Mapping[str, str] = {
+    "fetch_tiles": "fetch_tiles",
     "engine": "engine",
     "requantise": "requantise",
     "row_maximum": "softmax",
@@ -23,7 +23,7 @@ UNIT_OF_PROCESS: Mapping[str, str] = {
 }
 CONTROL = "control"
 _UNIT_OF_BUFFER = {
-    "operands": "engine", "keys": "engine", "values": "engine", "residual": "layer_norm", "scores": "fifos",
+    "operands": "engine", "keys": "fetch_tiles", "values": "fetch_tiles", "residual": "layer_norm", "scores": "fifos",
 }  # fmt: skip
 
 
@@ -31,6 +31,7 @@ def unit_resources(usage: Usage) -> dict[str, ResourceCount]:
     """One compute unit of each design, on-chip buffers with the unit that holds them [designs]."""
     parts = usage.resources
     found = {
+        "fetch_tiles": parts.fetch_tiles,
         "engine": total(parts.engine_array, parts.engine_fetch),
         "requantise": parts.requantise,
         "softmax": parts.softmax,
@@ -45,13 +46,6 @@ def unit_resources(usage: Usage) -> dict[str, ResourceCount]:
 
 
 def _buffer(usage: Usage, name: str) -> ResourceCount:
-    bound = usage.buffers
-    (number,) = (number for number, buffer in enumerate(bound.buffers) if buffer.name == name)
-    buffer, chosen = bound.buffers[number], bound.choice[number]
-    counts = dict(zip(PRIMITIVES, (buffer.lutram_luts, buffer.bram36, buffer.uram), strict=True))
-    lut, bram36, uram = (
-        np.where(chosen == PRIMITIVES.index(primitive), count, 0).astype(np.float64)
-        for primitive, count in counts.items()
-    )
+    lut, bram36, uram = usage.buffers.of((name,))
     nothing = np.zeros_like(lut)
     return ResourceCount(lut=lut, ff=nothing, dsp=nothing, bram36=bram36, uram=uram)

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from aebert.design.hardware_config import HardwareConfig
+from aebert.design.kernel_streams import PLACED_TILE_DEPTH
 from aebert.design.size_arrays import Ints, Sizes
 
 Number = TypeVar("Number", int, Ints)
@@ -17,11 +18,11 @@ Number = TypeVar("Number", int, Ints)
 class Widths(Generic[Number]):
     """Bits of unsigned numbers, of one design or int64 [designs]; templates/kernel/config.h.j2 has them as constants.
 
-    ``group``: a token group of a launch; ``slice``: of its rows; ``part``: a slice of a group;
-    ``tile``: a tile of a row group; ``operand_row``, ``held_row``,
-    ``residual_row``: addresses of the operand buffer, of keys or values, of the residual stream; ``block``: which of a
-    row's blocks of lanes holds the keys of a tile; ``token``, ``lane``: of tokens and out_lanes; ``bank``: of the
-    operand buffer; ``room``: results that the sums FIFOs can take; ``channel``: an output of a pass, or a key.
+    ``group``: a token group of a launch; ``slice``: of its rows; ``part``: a slice of a group; ``tile``: a tile of a
+    row group; ``operand_row``, ``held_row``, ``residual_row``: addresses of the operand buffer, of keys or values, of
+    the residual stream; ``block``: which of a row's blocks of lanes holds the keys of a tile; ``token``, ``lane``: of
+    an engine's tokens and of out_lanes; ``bank``: of the operand buffer; ``room``: results that the sums FIFOs can
+    take; ``supply``: tiles that wait for an engine; ``channel``: an output of a pass, or a key.
     """
 
     group: Number
@@ -36,6 +37,7 @@ class Widths(Generic[Number]):
     residual_row: Number
     bank: Number
     room: Number
+    supply: Number
     channel: Number
 
 
@@ -57,11 +59,12 @@ def widths_of_all(sizes: Sizes) -> Widths[Ints]:
         operand_row=bits_for(groups * sizes.operand_rows),
         held_row=bits_for(groups * np.maximum(hidden // sizes.in_lanes, hidden // sizes.out_lanes)),
         block=bits_for(sizes.tokens // sizes.out_lanes),
-        token=bits_for(sizes.tokens),
+        token=bits_for(sizes.engine_tokens),
         lane=bits_for(sizes.out_lanes),
         residual_row=bits_for(groups * hidden * sizes.row_slices),
         bank=bits_for(sizes.in_lanes),
         room=bits_for(sizes.sums_fifo + 1),
+        supply=bits_for(np.full_like(sizes.tokens, PLACED_TILE_DEPTH + 1)),
         # One more than the last one must be representable.
         channel=bits_for(largest + sizes.in_lanes),
     )

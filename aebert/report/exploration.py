@@ -21,6 +21,8 @@ _PLOTTED_POINTS = 4000
 _HEADER = (
     "T x BN x BK",
     "slices",
+    "engines",
+    "LUT lanes",
     "word",
     "units",
     "SLRs",
@@ -36,7 +38,8 @@ _HEADER = (
 
 def front_table(candidates: Sequence[ExploredDesign]) -> str:
     """The front as text; T tokens x BN output lanes x BK input lanes, in how many slices the units behind the array
-    take a row of tokens, FIFO depths of tiles/sums."""
+    take a row of tokens, how many engines share the tokens, how many input lanes multiply in LUTs, FIFO depths of
+    tiles/sums."""
     header = (*_HEADER, *(TITLES[name] for name in RESOURCES))
     return text_table(header, map(_row, candidates), left=())
 
@@ -46,6 +49,8 @@ def _row(candidate: ExploredDesign) -> tuple[str, ...]:
     return (
         f"{config.tokens}x{config.out_lanes}x{config.in_lanes}",
         str(config.row_slices),
+        str(config.engines),
+        str(config.lut_lanes),
         str(8 * config.word_bytes),
         str(candidate.compute_units),
         str(candidate.slrs),

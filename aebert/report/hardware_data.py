@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -198,6 +199,16 @@ def _resources(design: Design, breakdown: Breakdown) -> tuple[ResourceShare, ...
 def _where(design: Design) -> str:
     used = check_fit(design.config, design.board, design.compute_units)
     units = place_compute_units(design.config, design.board, design.compute_units)
-    pinned = [f"{unit.name} in {unit.slr}" for unit in units if unit.slr is not None]
+    if len(design.board.slrs) == 1:
+        return "one die"
+    placed = []
+    for unit in units:
+        if unit.slr is not None:
+            placed.append(f"{unit.name} in {unit.slr}")
+        elif unit.dies:
+            engines = Counter(slr for process, slr in unit.dies if process.startswith("engine"))
+            (shared,) = {slr for process, slr in unit.dies if process == "fetch_tiles"}
+            where = ", ".join(f"{count} in {slr}" for slr, count in engines.items())
+            placed.append(f"{unit.name}: engines {where}; what they share in {shared}")
     span = f"each compute unit spans {used.placement.slrs} of {len(design.board.slrs)} dies"
-    return ", ".join(pinned) if pinned else span if len(design.board.slrs) > 1 else "one die"
+    return "; ".join(placed) or span

@@ -60,6 +60,8 @@ def _longest_paths(config: HardwareConfig) -> Mapping[str, tuple[OperatorName, .
     return {
         # Row group, flags, command.
         "sequence.Steps": ("stream_read", fabric, fabric, "stream_write"),
+        # Row of keys, its block by a multiplexer of two levels, which of keys, values and memory, to the engines.
+        "fetch_tiles.Tiles": ("memory_read", fabric, fabric, fabric, "stream_write"),
         # Index, address, operand row, extend, pack, multiply in cascade, split the fields, add the chains, accumulate.
         "engine.Steps": (
             "stream_read", "fabric", "memory_read", "fabric", "fabric", "multiply", *cascade,

@@ -45,15 +45,17 @@ class AxiPort:
 
 @dataclass(frozen=True)
 class InstanceText:
-    """``connections``: port of the module, wire of the top level."""
+    """``name`` is the module's, or numbered where there are several. ``connections``: port of the module, wire of the
+    top level."""
 
+    name: str
     module: str
     connections: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class End:
-    """A place where a process may wait: ``number`` of the bit that says so."""
+    """A place where a process may wait, in the order of the bits that say so; named as the emulator names them."""
 
     process: str
     storage: str
@@ -155,7 +157,7 @@ def join(top: TopLevel, processes: Sequence[ProcessText]) -> KernelText:
     """The top level of ``processes``. Raises AebertError where they do not fit."""
     known = {text.source_name: text for text in processes}
     bits: dict[str, dict[bool, int]] = {}
-    instances, ends, moves = [], list[End](), []
+    instances, ends, moves = list[InstanceText](), list[End](), []
     writers = set[str]()
     ports = {port.name for port in top.ports}
     port_bits: dict[str, int] = {}
@@ -164,6 +166,8 @@ def join(top: TopLevel, processes: Sequence[ProcessText]) -> KernelText:
             raise AebertError(f"kernel.cpp: process {name} has no marked loop")
         text = known[name]
         outer = dict(zip(text.parameters, arguments, strict=True))
+        calls = sum(each.module == text.name for each in instances)
+        number = f"_{calls}" if calls else ""
         connections = [(each.name, f"{outer[each.name]}_argument") for each in text.arguments]
         for use in text.streams:
             storage = _storage(use.name, outer, top)
@@ -177,13 +181,13 @@ def join(top: TopLevel, processes: Sequence[ProcessText]) -> KernelText:
             moves.append(f"{storage}_{side}_{'pop' if use.reads else 'push'}")
             connections += _stream_connections(use, storage, storage in ports)
             connections.append((f"{use.name}_blocked", f"blocked[{len(ends)}]"))
-            ends.append(End(name, storage, use.reads))
+            ends.append(End(f"{name}[{calls}]" if calls else name, top.told(storage), use.reads))
         for port in text.ports:
             names = ("request_first", "request_words", "request_valid", "request_ready")
             connections += [(f"{port.name}_{each}", f"{outer[port.name]}_{each}") for each in names]
             if port.writes:
                 connections.append((f"{port.name}_idle", f"{outer[port.name]}_idle"))
-        instances.append(InstanceText(text.name, tuple(connections)))
+        instances.append(InstanceText(f"{text.name}{number}", text.name, tuple(connections)))
     axi = tuple(
         AxiPort(port.name, port_bits[port.name], port.name in writers, port.burst, port.outstanding)
         for port in top.ports
@@ -195,13 +199,13 @@ def join(top: TopLevel, processes: Sequence[ProcessText]) -> KernelText:
 
 
 def _storage(inner: str, outer: dict[str, str], top: TopLevel) -> str:
-    if inner in outer:
-        # LLVM has no index of an array of one.
-        return f"{outer[inner]}_0" if outer[inner] in top.arrays else outer[inner]
-    array, _, number = inner.rpartition("_")
-    if array not in outer or outer[array] not in top.arrays:
-        raise AebertError(f"kernel.cpp: stream {inner} of a process is no argument of it")
-    return f"{outer[array]}_{number}"
+    """LLVM has no index of an array of one."""
+    for parameter, argument in outer.items():
+        elements = top.elements(argument)
+        for storage, place in elements:
+            if inner == "_".join([parameter, *map(str, place)]) or (inner == parameter and len(elements) == 1):
+                return storage
+    raise AebertError(f"kernel.cpp: stream {inner} of a process is no argument of it")
 
 
 def _stream_connections(use: StreamUse, storage: str, is_port: bool) -> list[tuple[str, str]]:

@@ -7,12 +7,13 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 from aebert.support.errors import AebertError
 
 _CONSTANT = re.compile(r"^constexpr \w+ (?P<name>k\w+) = (?P<value>[^;]+);", re.MULTILINE)
 _STREAM = re.compile(
-    r"^\s*hls::stream<[\w:]+, (?P<depth>[^>]+)> (?P<name>\w+)(?:\[(?P<count>\w+)\])?(?:\([^)]*\))?;", re.MULTILINE
+    r"^\s*hls::stream<[\w:]+, (?P<depth>[^>]+)> (?P<name>\w+)(?P<extents>(?:\[\w+\])*)(?:\([^)]*\))?;", re.MULTILINE
 )
 _BINDING = re.compile(
     r"^#pragma HLS BIND_STORAGE variable = (?P<name>\w+) type = fifo impl = (?P<impl>\w+)", re.MULTILINE
@@ -44,13 +45,30 @@ class MemoryPort:
 
 @dataclass(frozen=True)
 class TopLevel:
-    """``processes``: name and arguments in order; an array of streams is one argument, its streams are numbered."""
+    """``processes``: name and arguments in order; an array of streams, or one element of it (``sums[1]``), is one
+    argument. ``arrays``: extents of each, outermost first; its streams are numbered (``sums_1_0``)."""
 
     name: str
     processes: tuple[tuple[str, tuple[str, ...]], ...]
     streams: tuple[DeclaredStream, ...]
     ports: tuple[MemoryPort, ...]
-    arrays: Mapping[str, int]
+    arrays: Mapping[str, tuple[int, ...]]
+
+    def elements(self, argument: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """An argument's streams: name, and where each lies in the argument."""
+        array, *chosen = argument.replace("]", "").split("[")
+        extents = self.arrays.get(array, ())[len(chosen) :]
+        places = product(*(range(extent) for extent in extents))
+        return tuple(("_".join([array, *chosen, *map(str, place)]), place) for place in places)
+
+    def told(self, storage: str) -> str:
+        """The name of a stream as the emulator tells it: numbered where there are several of its kind."""
+        for array, extents in self.arrays.items():
+            for place in product(*(range(extent) for extent in extents)):
+                if storage == "_".join([array, *map(str, place)]):
+                    numbers = zip(place, extents, strict=True)
+                    return array + "".join(f"[{number}]" for number, extent in numbers if extent > 1)
+        return storage
 
 
 def read_top_level(kernel: str, config: str) -> TopLevel:
@@ -61,12 +79,13 @@ def read_top_level(kernel: str, config: str) -> TopLevel:
         raise AebertError("kernel.cpp: has no top function; give a generated project")
     bindings = {found["name"]: found["impl"] for found in _BINDING.finditer(kernel)}
     streams: list[DeclaredStream] = []
-    arrays: dict[str, int] = {}
+    arrays: dict[str, tuple[int, ...]] = {}
     for found in _STREAM.finditer(kernel):
         name, depth = found["name"], _value(found["depth"], constants)
-        if found["count"]:
-            arrays[name] = _value(found["count"], constants)
-        names = [f"{name}_{number}" for number in range(arrays[name])] if found["count"] else [name]
+        if extents := re.findall(r"\w+", found["extents"]):
+            arrays[name] = tuple(_value(extent, constants) for extent in extents)
+        places = product(*(range(extent) for extent in arrays.get(name, ())))
+        names = ["_".join([name, *map(str, place)]) for place in places]
         streams += [DeclaredStream(each, depth, bindings.get(name, "")) for each in names]
     ports = []
     for found in _PORT.finditer(kernel):

@@ -1,6 +1,7 @@
 """Synthesises a project's RTL with Yosys, an open synthesiser: an outside check of the closed form's resources.
 
-One run per process, and one for the top level with the processes left out: FIFOs, AXI masters, control registers.
+One run per process, however many instances of it there are, and one for the top level with the processes left out: FIFOs,
+AXI masters, control registers.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def yosys_version() -> str:
 
 
 def synthesise(rtl: KernelRtl, dsp: str) -> Iterator[tuple[str, YosysCount]]:
-    """What each module takes, in the order in which they are done: processes by their name in C++, and of the top level
-    ``fifos``, ``axi_ports`` and ``control``.
+    """What each module takes, in the order in which they are done: processes by their name in C++, all instances
+    together, and of the top level ``fifos``, ``axi_ports`` and ``control``.
 
     ``dsp`` names the DSP slice of the board's family. Raises AebertError for a family that Yosys does not know, where
     it is not installed, and with its first error.
@@ -87,7 +88,8 @@ def synthesise(rtl: KernelRtl, dsp: str) -> Iterator[tuple[str, YosysCount]]:
             yield from _top_level(cells, top).items()
         else:
             (name,) = (name for name, each in jobs.items() if each is job)
-            yield name, count_cells(cells.modules[module_name(job.top)], {})
+            instances = sum(each.module == job.top for each in rtl.kernel.instances)
+            yield name, count_cells(cells.modules[module_name(job.top)], {}).times(instances)
 
 
 def _run_all(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, _Cells]]:

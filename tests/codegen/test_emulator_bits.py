@@ -26,7 +26,8 @@ from tests.support.random_quantised import (
 )
 
 # The corners: one output lane and one lane per bank pair; wide and narrow memory words; DSP48E1's unchained packing;
-# two-byte indices (more than 256 rows in a bank); units behind the array of half and of a quarter of its width.
+# two-byte indices (more than 256 rows in a bank); units behind the array of half and of a quarter of its width; two and
+# four engines; lanes that multiply in LUTs, whole chains of DSP slices and parts of one.
 CONFIGS = {
     "alveo": HardwareConfig(
         tokens=16, out_lanes=4, in_lanes=8, max_hidden=64, max_ffn=128, max_length=64, max_groups=6
@@ -34,9 +35,16 @@ CONFIGS = {
     "unstructured": HardwareConfig(
         tokens=32, out_lanes=1, in_lanes=8, max_hidden=64, max_ffn=128, max_length=64, max_groups=4, row_slices=4
     ),
+    "dies": HardwareConfig(
+        tokens=32, out_lanes=4, in_lanes=8, max_hidden=64, max_ffn=128, max_length=64, max_groups=6, engines=4,
+        row_slices=2, word_bytes=32, lut_lanes=2,
+    ),
+    "two dies": HardwareConfig(
+        tokens=8, out_lanes=2, in_lanes=4, max_hidden=64, max_ffn=128, max_length=64, max_groups=9, engines=2, lut_lanes=3
+    ),
     "zynq": HardwareConfig(
         tokens=8, out_lanes=2, in_lanes=4, max_hidden=64, max_ffn=2048, max_length=64, max_groups=12,
-        dsp="DSP48E1", word_bytes=16, row_slices=2,
+        dsp="DSP48E1", word_bytes=16, row_slices=2, lut_lanes=1,
     ),
 }  # fmt: skip
 
@@ -241,7 +249,7 @@ def test_what_a_launch_leaves_in_a_stream_is_reported(kernel: tuple[Path, Hardwa
         counts=dataclasses.replace(image.counts, tile_count=image.counts.tile_count + 1),
     )
     ours = accelerator(directory, config, quantised, one_more)
-    with pytest.raises(AebertError, match="stream tiles still holds 1 at the end"):
+    with pytest.raises(AebertError, match="stream stored_tiles still holds 1 at the end"):
         ours.run([random_residual(quantised.shape, 8, seed=0)])
 
 

@@ -27,7 +27,7 @@ CONFIG = HardwareConfig(tokens=8, out_lanes=2, in_lanes=4, max_hidden=24, max_ff
 QUANTISED = random_quantised_encoder(random_shape(2, 24, 2, 36), seed=1, density=0.4)
 IMAGE = build_memory_image(QUANTISED, CONFIG)
 # Pass, struct Pass of templates/kernel/types.h.j2: bytes and signedness of its fields in their order.
-PASS_FIELDS = (("<i2", 6), ("<i4", 8), ("<u4", 3), ("<i4", 2))
+PASS_FIELDS = (("<i2", 6), ("<i4", 9), ("<u4", 3), ("<i4", 1))
 
 
 def _block(layer: int, name: str, head: int, channels: int, after: int = 0) -> np.ndarray:
@@ -154,8 +154,8 @@ def test_a_pass_is_64_bytes_with_its_fields_in_the_order_of_the_struct() -> None
         assert values == [
             step.kind, step.store + 2 * step.unsigned_operands, step.first_group, step.group_count, step.length,
             step.buffer, step.outputs, step.tiles, step.source, step.weight_base, step.destination,
-            step.awaits.requantise, step.awaits.softmax, step.awaits.layer_norm, *step.scalars,
-            IMAGE.parameter_words.get(key, 0), 0,
+            step.awaits.requantise, step.awaits.softmax, step.awaits.layer_norm, step.awaits.held,
+            *step.scalars, IMAGE.parameter_words.get(key, 0),
         ]  # fmt: skip
     flags = {(step.name, step.store + 2 * step.unsigned_operands) for step in program.passes}
     assert {("ffn_out", 3), ("context", 2), ("query", 0), ("attention_output", 1)} <= flags

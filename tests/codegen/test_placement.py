@@ -28,7 +28,7 @@ def _with_dsps(board: Board, dsps: list[int]) -> Board:
 
 
 def test_the_heaviest_port_takes_a_bank_of_its_own_slr() -> None:
-    board = _with_banks(_with_dsps(load_board("u200"), [100, 300, 200]), [0, 2, 1, 1, 0, 2])
+    board = _with_banks(_with_dsps(load_board("u200"), [1000, 3000, 2000]), [0, 2, 1, 1, 0, 2])
     traffic = port_traffic(SMALL_CONFIG)
     heaviest = sorted(traffic, key=lambda port: -traffic[port])
     (unit,) = place_compute_units(SMALL_CONFIG, board, 1)

@@ -34,7 +34,9 @@ from tests.support.random_quantised import random_shape
 MINILM = random_shape(6, 384, 12, 1536)
 BERT = random_shape(12, 768, 12, 3072)
 
-LARGE = HardwareConfig(tokens=64, out_lanes=8, in_lanes=8, max_hidden=768, max_ffn=3072, max_length=128, max_groups=2)
+LARGE = HardwareConfig(
+    tokens=64, out_lanes=8, in_lanes=8, max_hidden=768, max_ffn=3072, max_length=128, max_groups=2, engines=2
+)
 
 
 @pytest.mark.parametrize("name", board_names())

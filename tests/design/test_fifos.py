@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -18,15 +19,15 @@ def test_shallow_fifos_are_shift_registers_however_wide_and_deep_ones_block_ram(
     bound = {each.name: each.primitive for each in bind_fifos(CONFIG)}
     assert bound["sums"] == bound["addends"] == bound["steps"] == "srl"
     assert bound["matmul_parameters"] == "lutram"
-    assert bound["tiles"] == bound["tile_indices"] == "bram"
+    assert bound["stored_tiles"] == bound["stored_indices"] == "bram"
     deeper = {each.name: each.primitive for each in bind_fifos(replace(CONFIG, sums_fifo=33))}
     assert deeper["sums"] == "lutram"
 
 
 def test_only_what_is_bound_to_block_ram_is_counted_there() -> None:
-    for each in kernel_fifos(Sizes.of(CONFIG)):
+    for each in chain(*kernel_fifos(Sizes.of(CONFIG))):
         tiles = float(np.max(fifo(each.width_bits, each.depth).bram36))
-        assert (tiles > 0) == (each.name in ("tiles", "tile_indices"))
+        assert (tiles > 0) == (each.name in ("stored_tiles", "stored_indices"))
 
 
 def test_a_row_of_sums_takes_half_a_lut_a_bit_and_a_deeper_one_a_lut() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from aebert.design.cpp_records import Field, MemoryRecord
 from aebert.design.fifos import kernel_fifos
 from aebert.design.hardware_config import SETTLE_ITERATIONS, HardwareConfig
 from aebert.design.kernel_records import (
+    HELD_WRITE_BACK,
     INT16,
     INT32,
     PARAMETERS,
@@ -27,7 +29,7 @@ from aebert.design.kernel_records import (
     PassFlag,
     PassKind,
 )
-from aebert.design.kernel_streams import PORTS, PROCESSES, STREAMS
+from aebert.design.kernel_streams import ENGINE_PROCESSES, PORTS, PROCESSES, STREAMS
 from aebert.design.launch_cycles import count_cycles
 from aebert.design.pipeline_latencies import DEFAULT_LATENCIES, ENGINE_LOOP, LOOPS
 from aebert.design.program import build_program
@@ -66,13 +68,13 @@ def _is_bit_exact(directory: Path) -> bool:
 
 
 def _reordered_pass() -> tuple[Field, ...]:
-    """The 32-bit fields first and last to first; the kind takes 32 bits, what is reserved 16."""
-    wide = [field for field in reversed(PASS.fields) if field.type == INT32 and not field.always_zero]
+    """The 32-bit fields first and last to first; the kind takes 32 bits, the tiles of a row group 16."""
+    wide = [field for field in reversed(PASS.fields) if field.type == INT32 and field.name != "tiles"]
     wide += [field for field in PASS.fields if field.type not in (INT16, INT32)]
     narrow = [field for field in reversed(PASS.fields) if field.type == INT16 and field.name != "kind"]
-    (reserved,) = [field for field in PASS.fields if field.always_zero]
+    (tiles,) = [field for field in PASS.fields if field.name == "tiles"]
     (kind,) = [field for field in PASS.fields if field.name == "kind"]
-    return (*wide, replace(kind, type=INT32), *narrow, replace(reserved, type=INT16))
+    return (*wide, replace(kind, type=INT32), *narrow, replace(tiles, type=INT16))
 
 
 def test_records_with_other_fields_are_read_as_they_are_written(change: Change, tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_another_depth_changes_the_kernel_its_resources_and_its_cycles(monkeypat
     workload = Workload(shape, pattern_tiles(shape, 0.0, CONFIG.out_lanes, banks=CONFIG.in_lanes), (16,))
 
     def seen() -> tuple[str, int, str, int, float]:
-        fifos = {each.name: int(each.depth[0]) for each in kernel_fifos(sizes)}
+        fifos = {each.name: int(each.depth[0]) for each in chain(*kernel_fifos(sizes))}
         (scores,) = (int(each.depth[0]) for each in on_chip_buffers(sizes) if each.name == "scores")
         cycles = float(count_cycles(sizes, workload).total[0])
         return _constant("kRowGroupDepth"), fifos["row_groups"], _constant("kHeldDepth"), scores, cycles
@@ -139,8 +141,8 @@ def test_another_depth_changes_the_kernel_its_resources_and_its_cycles(monkeypat
     assert waiting > cycles
 
 
-def _kernel() -> dict[str, str]:
-    return {name: text for name, text in small_project_text(CONFIG, "u200").items() if name.startswith("kernel/")}
+def _kernel(config: HardwareConfig = CONFIG) -> dict[str, str]:
+    return {name: text for name, text in small_project_text(config, "u200").items() if name.startswith("kernel/")}
 
 
 def _constant(name: str) -> str:
@@ -149,8 +151,9 @@ def _constant(name: str) -> str:
 
 
 def test_a_write_back_is_as_wide_as_its_fields() -> None:
-    numbers = {"tokens": 8, "address": 16, "bank": 3, "buffer": 2}
-    assert WRITE_BACK.width(numbers) == 8 * 8 + 16 + 3 + 2
+    numbers = {"tokens": 8, "address": 16, "bank": 3}
+    assert WRITE_BACK.width(numbers) == 8 * 8 + 16 + 3
+    assert HELD_WRITE_BACK.width(numbers) == 8 * 8 + 16 + 3 + 1
 
 
 def test_the_model_waits_as_long_as_the_kernel_says() -> None:
@@ -160,12 +163,17 @@ def test_the_model_waits_as_long_as_the_kernel_says() -> None:
 
 
 def test_every_stream_process_and_port_of_the_kernel_is_in_the_description_and_the_other_way_round() -> None:
-    kernel = _kernel()["kernel/kernel.cpp"]
+    kernel = _kernel(replace(CONFIG, engines=2))["kernel/kernel.cpp"]
     processes = re.findall(r"AEBERT_PROCESS\((\w+), ([^;]*)\);", kernel)
-    assert [name for name, _ in processes] == list(PROCESSES)
-    arguments = [name for _, joined in processes for name in re.findall(r"\w+", joined)]
+    for process in PROCESSES:
+        assert [name for name, _ in processes].count(process) == (2 if process in ENGINE_PROCESSES else 1)
+    arguments = [name for _, joined in processes for name in re.findall(r"\w+(?:\[\d\])*", joined)]
     for stream in STREAMS:
-        assert arguments.count(stream.name) == 2, stream.name  # one writes, one reads
+        ends = [argument for argument in arguments if argument.partition("[")[0] == stream.name]
+        # One writes, one reads; where each engine has its own, all of them at once at one end, or each with both.
+        both = sorted([f"{stream.name}[0]", f"{stream.name}[1]"] * 2)
+        one = sorted([stream.name, f"{stream.name}[0]", f"{stream.name}[1]"])
+        assert sorted(ends) in ((one, both) if stream.per else ([stream.name] * 2,)), stream.name
     assert re.findall(r"mode = m_axi port = (\w+)", kernel) == list(PORTS)
 
 

@@ -39,13 +39,12 @@ def small_project_text(config: HardwareConfig = SMALL_CONFIG, board_name: str = 
     return kernel_files(config, buffers) | project_files(config, board, CLOCK_MHZ, 1)
 
 
-def write_small_project(directory: Path, seed: int = 0) -> Path:
+def write_small_project(directory: Path, seed: int = 0, config: HardwareConfig = SMALL_CONFIG) -> Path:
     """``directory``/project with golden vectors of two launches of a two-layer encoder, every pass stored."""
-    config = SMALL_CONFIG
     quantised = random_quantised_encoder(random_shape(layers=2, hidden=32, heads=2, ffn=64), seed, density=0.5)
     image = build_memory_image(quantised, config)
     vectors = [golden_vector(config, quantised, name, lengths, seed) for name, lengths in GOLDEN_LENGTHS.items()]
-    files: dict[str, bytes] = {name: text.encode() for name, text in small_project_text().items()}
+    files: dict[str, bytes] = {name: text.encode() for name, text in small_project_text(config).items()}
     files |= memory_files(image) | golden_files(config, image, vectors)
     project = directory / "project"
     BuildPlan(files).extract(project)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,7 @@ def test_a_run_counts_cycles_of_every_pass_and_no_fifo_overflows(kernel: Kernel)
 
 def test_the_table_of_fifos_is_that_of_the_kernel(kernel: Kernel) -> None:
     held = {"held_scores": CONFIG.length_groups * CONFIG.max_length + HELD_SCORES_SLACK}
-    table = {each.name: int(each.depth[0]) for each in kernel_fifos(Sizes.of(CONFIG))}
+    table = {each.name: int(each.depth[0]) for each in chain(*kernel_fifos(Sizes.of(CONFIG)))}
     assert {stream.name.partition("[")[0]: stream.depth for stream in kernel.run(8).streams} == table | held
 
 
@@ -146,7 +147,7 @@ def test_slow_memory_costs_cycles_and_is_seen_at_the_port(kernel: Kernel) -> Non
     fast_run, slow_run = kernel.run(8), kernel.run(8, ports=slow)
     assert slow_run.checked_cycles() > 1.5 * fast_run.checked_cycles()
     assert slow_run.process("read_weights").memory > fast_run.process("read_weights").memory
-    assert slow_run.process("engine").starved > fast_run.process("engine").starved
+    assert slow_run.process("fetch_tiles").starved > fast_run.process("fetch_tiles").starved
 
 
 def _with_partition(pragmas: KernelPragmas, name: str, dimensions: frozenset[int]) -> KernelPragmas:
@@ -154,13 +155,20 @@ def _with_partition(pragmas: KernelPragmas, name: str, dimensions: frozenset[int
     return dataclasses.replace(pragmas, arrays={**pragmas.arrays, name: changed})
 
 
-@pytest.mark.parametrize("array", ["operands", "keys", "values"])
-def test_a_missing_partition_is_a_violation(kernel: Kernel, array: str) -> None:
-    pragmas = _with_partition(kernel.pragmas, f"engine.{array}", frozenset())
+@pytest.mark.parametrize(
+    ("array", "loop"),
+    [
+        ("engine.operands", "engine.Steps"),
+        ("fetch_tiles.keys", "fetch_tiles.Tiles"),
+        ("fetch_tiles.values", "fetch_tiles.Tiles"),
+    ],
+)
+def test_a_missing_partition_is_a_violation(kernel: Kernel, array: str, loop: str) -> None:
+    pragmas = _with_partition(kernel.pragmas, array, frozenset())
     result = kernel.run(20, pragmas=pragmas)
     assert result.cycles is None
-    assert {(violation.kind, violation.array) for violation in result.violations} == {("read ports", f"engine.{array}")}
-    with pytest.raises(AebertError, match=rf"read ports: array engine.{array}, bank 0, loop engine.Steps, iteration"):
+    assert {(violation.kind, violation.array) for violation in result.violations} == {("read ports", array)}
+    with pytest.raises(AebertError, match=rf"read ports: array {array}, bank 0, loop {loop}, iteration"):
         result.checked_cycles()
 
 
@@ -180,7 +188,7 @@ def test_the_removed_pragma_itself_is_noticed(tmp_path: Path) -> None:
     directory = broken(tmp_path, "engine.cpp", without_partition)
     arrays = source_pragmas(read_sources(directory)).arrays
     assert not arrays["engine.operands"].banked
-    assert arrays["engine.keys"].banked
+    assert arrays["engine.far_accumulators"].banked
 
 
 def test_arrays_of_one_name_in_two_functions_are_two() -> None:
@@ -195,14 +203,14 @@ def test_arrays_of_one_name_in_two_functions_are_two() -> None:
 def test_reading_an_operand_too_soon_after_its_write_back_is_a_violation(tmp_path: Path) -> None:
     directory = broken(
         tmp_path,
-        "engine.cpp",
-        lambda text: text.replace("counted = gate.delayed[kSettleDelay - 1]", "counted = arrival"),
+        "gate.h",
+        lambda text: text.replace("gate.delayed[kSettleDelay - 1].from", "arrivals.from"),
     )
     # Two rows per matrix: the last one written back is among the first ones read.
     result = Kernel(directory, random_quantised_encoder(random_shape(1, 16, 2, 16), seed=2)).run(8)
     assert result.cycles is None
     assert {violation.kind for violation in result.violations} == {"read after write"}
-    assert {violation.loop for violation in result.violations} == {"engine.Steps"}
+    assert {violation.loop for violation in result.violations} == {"engine.Steps", "fetch_tiles.Tiles"}
 
 
 def test_a_score_buffer_smaller_than_a_head_deadlocks_and_the_message_names_the_streams(tmp_path: Path) -> None:
@@ -225,3 +233,34 @@ def test_an_ii_that_is_not_a_number_is_refused() -> None:
         parse_pragmas(
             {"a.cpp": "AEBERT_LOOP(a.B)\nfor (;;) {\n#pragma HLS PIPELINE II = kWords\nAEBERT_ITERATION;\n}\n"}
         )
+
+
+DIES = dataclasses.replace(CONFIG, tokens=16, engines=2, max_groups=4, lut_lanes=3)
+
+
+def test_engines_that_share_a_group_take_the_cycles_of_one_with_as_many_tokens(tmp_path: Path) -> None:
+    whole, cut = (
+        _cycles(write_kernel(config, tmp_path / str(config.engines)), config)
+        for config in (dataclasses.replace(DIES, engines=1), DIES)
+    )
+    # Each engine's divider and square root serve half as many tokens; nothing else is another time.
+    assert 0.93 * whole.checked_cycles() < cut.checked_cycles() < 1.01 * whole.checked_cycles()
+    names = [process.name for process in cut.processes]
+    assert [name for name in names if name.startswith("engine")] == ["engine", "engine[1]"]
+    assert names.count("fetch_tiles") == 1
+    # One copy of the tiles goes to both.
+    sent = {stream.name: stream.transfers for stream in cut.streams if stream.name.startswith("tiles")}
+    assert sent == dict.fromkeys(("tiles[0]", "tiles[1]"), sent["tiles[0]"])
+
+
+def _cycles(directory: Path, config: HardwareConfig) -> TimedResult:
+    sources = read_sources(directory)
+    pragmas = source_pragmas(sources)
+    device = TimedEmulatorDevice(sources, estimated_schedules(config, pragmas), FAST_PORTS, OPTIONS)
+    image = build_memory_image(QUANTISED, config)
+    with Accelerator(device, config, QUANTISED, image) as accelerator:
+        residual = random_residual(QUANTISED.shape, 64, seed=3)
+        assert np.array_equal(accelerator.run([residual])[0], run_encoder(QUANTISED, residual))
+        result = device.result()
+    assert result.violations == ()
+    return result

@@ -54,7 +54,7 @@ def test_the_rendered_kernel_is_clean(name: str) -> None:
         ("variable = accumulators", "variable = accumulator", "pragma-variable"),
         ("\nSteps:\n", "\n", "loop-name"),
         ("#pragma HLS PIPELINE II = 1\n", "", "loop-pipeline"),
-        ("const int bank = update.bank;", "const float bank = update.bank;", "floating-point"),
+        ("const bool works = goes", "const float works = goes", "floating-point"),
     ],
 )
 def test_an_error_put_into_the_engine_is_found(old: str, new: str, rule: str) -> None:

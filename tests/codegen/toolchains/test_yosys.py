@@ -37,11 +37,11 @@ endmodule
 
 @pytest.fixture
 def rtl() -> KernelRtl:
-    """A top level of two FIFOs and one process."""
+    """A top level of two FIFOs and two instances of one process."""
     fifo = environment().get_template("rtl/fifo.sv.j2").render()
     found = SimpleNamespace(
         files={"fifo.sv": fifo, "squares.sv": MULTIPLIER, "top.sv": TOP},
-        kernel=SimpleNamespace(name="top"),
+        kernel=SimpleNamespace(name="top", instances=[SimpleNamespace(module="squares")] * 2),
         processes=(SimpleNamespace(name="squares", source_name="squares"),),
     )
     return cast(KernelRtl, cast(Any, found))
@@ -72,7 +72,7 @@ def test_modules_are_counted_apart_and_kept(
     monkeypatch.setenv("AEBERT_EMULATOR_CACHE", str(tmp_path))
     counted = dict(synthesise(rtl, dsp))
     assert set(counted) == {"squares", "fifos", "axi_ports", "control"}
-    assert counted["squares"].dsp == 1
+    assert counted["squares"].dsp == 2
     assert counted["squares"].lut == 0
     assert counted["fifos"].bram_18k == 1
     assert counted["fifos"].lut > 8  # eight bits of 16 elements in distributed RAM, and two controllers

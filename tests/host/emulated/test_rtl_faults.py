@@ -44,9 +44,9 @@ _FAULT_WIRES = f"""
   wire [31:0] pass_count_register;
   wire [3:0] fault = pass_count_register[31:{_COUNT_BITS + _DEPTH_BITS}];
   wire [{_DEPTH_BITS - 1}:0] held_depth = pass_count_register[{_COUNT_BITS + _DEPTH_BITS - 1}:{_COUNT_BITS}];
-  wire held_scores_room;
-  wire held_scores_fit = fault != 4'd{SHALLOW} || {_DEPTH_BITS}'(held_scores.count) < held_depth;
-  assign held_scores_in_ready = held_scores_room & held_scores_fit;
+  wire held_scores_0_room;
+  wire held_scores_0_fit = fault != 4'd{SHALLOW} || {_DEPTH_BITS}'(held_scores_0.count) < held_depth;
+  assign held_scores_0_in_ready = held_scores_0_room & held_scores_0_fit;
 """
 QUANTISED = random_quantised_encoder(random_shape(layers=2, hidden=32, heads=4, ffn=64), 5, density=0.5)
 # The first maximum of a head of LENGTH tokens follows its last key, and three more scores are under way then.
@@ -68,7 +68,7 @@ def _broken(rtl: KernelRtl) -> KernelRtl:
         f"wire [31:0] pass_count_argument = 32'(pass_count_register[{_COUNT_BITS - 1}:0]);",
         top,
     )
-    top = _once(r"\.in_ready\(held_scores_in_ready\)", ".in_ready(held_scores_room)", top)
+    top = _once(r"\.in_ready\(held_scores_0_in_ready\)", ".in_ready(held_scores_0_room)", top)
     files["kernel.sv"] = _once("  wire clk = ap_clk;\n", f"  wire clk = ap_clk;\n{_FAULT_WIRES}", top)
     files["requantise.sv"] = _once(
         r"assign parameters_pop = (.*);",

@@ -29,7 +29,10 @@ AEBERT_WIRE uint64_t aebert_stream_element(uint64_t words, uint64_t word, int nu
 namespace hls {
 
 template <typename T, int kDepth = 0>
-class stream {
+class stream;
+
+template <typename T>
+class stream<T, 0> {
  public:
   stream() = default;
   explicit stream(const char*) {}
@@ -83,6 +86,13 @@ class stream {
   }
 
   char identity_;
+};
+
+// The depth is the top level's business.
+template <typename T, int kDepth>
+class stream : public stream<T, 0> {
+ public:
+  using stream<T, 0>::stream;
 };
 
 }  // namespace hls

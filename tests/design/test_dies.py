@@ -1,0 +1,122 @@
+"""Engines and what they share find room on the dies of a device, or the design is refused with the reason."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+
+from aebert.design.board import Resources, board_names, load_board
+from aebert.design.board_fit import ceilings, check_fit, engine_places, spanned_dies
+from aebert.design.default_sizes import default_config
+from aebert.design.dies import DieRun, EnginePlaces, KernelBlocks, fits_dies, place_engines
+from aebert.design.hardware_config import HardwareConfig
+from aebert.support.errors import AebertError
+from tests.support.random_quantised import random_shape
+
+BERT = random_shape(12, 768, 12, 3072)
+# More than two dies of a U200 hold, so all three are needed.
+WIDE = HardwareConfig(
+    tokens=128, out_lanes=4, in_lanes=16, max_hidden=768, max_ffn=3072, max_length=128, max_groups=1, row_slices=2,
+    engines=8, lut_lanes=4,
+)  # fmt: skip
+
+
+def _column(*counts: float) -> np.ndarray:
+    return np.array([[count] for count in counts], np.float64)
+
+
+def _blocks(draw: random.Random) -> KernelBlocks:
+    shared = _column(*(draw.choice([0, draw.randint(0, 30)]) for _ in range(5)))
+    engine = _column(*(draw.choice([0, draw.randint(1, 30)]) for _ in range(5)))
+    return KernelBlocks(shared, engine, np.array([draw.choice([1, 2, 3, 4])]))
+
+
+def _taken(blocks: KernelBlocks, places: EnginePlaces, die: int) -> np.ndarray:
+    engines = places.engines.count(die)
+    return (blocks.shared * (places.shared == die) + blocks.engine * engines)[:, 0]
+
+
+def _holds(blocks: KernelBlocks, run: DieRun, places: EnginePlaces) -> bool:
+    return all(
+        (_taken(blocks, places, run.first + number) <= [limit.lut, limit.ff, limit.dsp, limit.bram36, limit.uram]).all()
+        for number, limit in enumerate(run.limits)
+    )
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_engines_are_placed_exactly_where_some_assignment_holds(seed: int) -> None:
+    draw = random.Random(seed)
+    limits = tuple(Resources(*(draw.randint(0, 60) for _ in range(5))) for _ in range(draw.choice([2, 3])))
+    run = DieRun(draw.choice([0, 1]), limits)
+    blocks = _blocks(draw)
+    dies = range(run.first, run.first + len(limits))
+    possible = any(
+        _holds(blocks, run, EnginePlaces(shared, engines))
+        for shared in dies
+        for engines in product(dies, repeat=int(blocks.engines[0]))
+    )
+    places = place_engines(blocks, run)
+    assert bool(fits_dies(blocks, run)[0]) == possible == (places is not None)
+    if places is not None:
+        assert _holds(blocks, run, places)
+        assert len(places.engines) == blocks.engines[0]
+
+
+def test_many_designs_are_judged_at_once_as_one_by_one() -> None:
+    draw = random.Random(7)
+    run = DieRun(0, tuple(Resources(*(draw.randint(20, 60) for _ in range(5))) for _ in range(3)))
+    each = [_blocks(draw) for _ in range(40)]
+    together = KernelBlocks(
+        *(np.concatenate([getattr(one, name) for one in each], axis=-1) for name in ("shared", "engine", "engines"))
+    )
+    expected = [bool(fits_dies(one, run)[0]) for one in each]
+    assert fits_dies(together, run).tolist() == expected
+    assert set(expected) == {False, True}
+
+
+def test_an_engine_that_is_larger_than_a_die_is_refused_and_cut_ones_are_not() -> None:
+    board = load_board("u200")
+    assert spanned_dies(WIDE, board) == 3
+    with pytest.raises(AebertError) as refusal:
+        check_fit(replace(WIDE, engines=1), board)
+    message = str(refusal.value)
+    limit = int(ceilings(board)["dsp"] * max(slr.available.dsp for slr in board.slrs))
+    assert f"of which a die may give {limit} (80% of what is available)" in message
+    assert "no dies for 1 engine(s) of " in message
+    assert "choose more engines" in message
+    assert "\n" not in message
+
+
+def test_engines_lie_beside_each_other_as_the_dies_have_room() -> None:
+    (places,) = engine_places(WIDE, load_board("u200"))
+    # The shell takes two fifths of the DSP slices of the die in the middle.
+    assert Counter(places.engines) == {0: 3, 1: 2, 2: 3}
+    assert engine_places(replace(WIDE, out_lanes=1, in_lanes=4, lut_lanes=0), load_board("u200")) == ()
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_no_process_of_a_default_design_is_larger_than_a_die(name: str) -> None:
+    board = load_board(name)
+    config = default_config(board, BERT, vector_lanes=4)
+    used = check_fit(config, board)
+    share = ceilings(board)["dsp"]
+    assert float(used.resources.each_engine.dsp[0]) <= share * max(slr.available.dsp for slr in board.slrs)
+    assert config.engines == 1 or len(board.slrs) > 1
+
+
+def test_an_engine_has_as_much_of_everything_as_its_share_of_the_tokens() -> None:
+    board = load_board("u250")
+    config = replace(WIDE, lut_lanes=0, engines=4)
+    used = check_fit(config, board)
+    blocks = used.blocks
+    whole = blocks.shared + 4 * blocks.engine
+    for row, name in enumerate(("lut", "ff", "dsp", "bram36", "uram")):
+        assert whole[row, 0] == pytest.approx(float(np.max(getattr(used.resources.total, name))))
+    # Two engines of twice the tokens need no more slices: what does not grow with tokens is there half as often.
+    two = check_fit(replace(config, engines=2, row_slices=4), board).blocks
+    assert 2 * two.engine[2, 0] < 4 * blocks.engine[2, 0]
