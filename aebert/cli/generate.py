@@ -98,9 +98,10 @@ def command(
         )
     design = generated.design
     config = design.config
+    cut = f", {config.engines} engines" if config.engines > 1 else ""
     output.result(
         f"{config.tokens} tokens x {config.out_lanes} outputs x {config.in_lanes} inputs = {config.macs_per_cycle} "
-        f"multiply-accumulates per cycle, {generated.image.counts.tile_count} weight tiles, digest "
+        f"multiply-accumulates per cycle{cut}, {generated.image.counts.tile_count} weight tiles, digest "
         f"{generated.plan.digest[:12]}",
         project=directory,
         board=design.board.name,

@@ -124,9 +124,12 @@ extern "C" void top(int count) {
 """
 
 
-@pytest.mark.parametrize(("lanes", "inner"), [(1, ("rows",)), (2, ("rows_0", "rows_1"))])
+@pytest.mark.parametrize(
+    ("lanes", "inner", "told"),
+    [(1, ("rows",), ["rows"]), (2, ("rows_0", "rows_1"), ["rows[0]", "rows[1]"])],
+)
 def test_an_array_of_streams_joins_lane_by_lane_and_one_stream_has_no_index_in_llvm(
-    lanes: int, inner: tuple[str, ...]
+    lanes: int, inner: tuple[str, ...], told: list[str]
 ) -> None:
     def process(name: str, parameters: tuple[str, ...], *, reads: bool) -> ProcessText:
         streams = [StreamUse(each, 8, reads) for each in inner]
@@ -135,4 +138,32 @@ def test_an_array_of_streams_joins_lane_by_lane_and_one_stream_has_no_index_in_l
     top = read_top_level(JOINED, f"constexpr int kLanes = {lanes};\n")
     kernel = join(top, [process("split", ("count", "rows"), reads=False), process("gather", ("rows",), reads=True)])
     assert [fifo.name for fifo in kernel.fifos] == [f"rows_{lane}" for lane in range(lanes)]
-    assert [end.storage for end in kernel.ends] == 2 * [f"rows_{lane}" for lane in range(lanes)]
+    assert [end.storage for end in kernel.ends] == 2 * told
+
+
+CUT = """
+extern "C" void cut(int count) {
+  hls::stream<Row, 4> sums[kEngines][kLanes];
+  AEBERT_PROCESS(engine, count, sums[0]);
+  AEBERT_PROCESS(engine, count, sums[1]);
+  AEBERT_PROCESS(gather, sums[0]);
+  AEBERT_PROCESS(gather, sums[1]);
+}
+"""
+
+
+def test_each_call_of_a_process_is_an_instance_with_its_row_of_the_streams() -> None:
+    top = read_top_level(CUT, "constexpr int kEngines = 2;\nconstexpr int kLanes = 1;\n")
+    writes, reads = ([StreamUse("sums", 8, reads)] for reads in (False, True))
+    engine = ProcessText("engine", "engine", "engine.cpp", ("count", "sums"), [], writes, *([] for _ in range(7)))
+    gather = ProcessText("gather", "gather", "gather.cpp", ("sums",), [], reads, *([] for _ in range(7)))
+    kernel = join(top, [engine, gather])
+    assert [fifo.name for fifo in kernel.fifos] == ["sums_0_0", "sums_1_0"]
+    assert [(each.name, each.module) for each in kernel.instances] == [
+        ("engine", "engine"), ("engine_1", "engine"), ("gather", "gather"), ("gather_1", "gather"),
+    ]  # fmt: skip
+    assert ("sums_data", "sums_1_0_in_data") in kernel.instances[1].connections
+    # As the emulator names them.
+    assert [(end.process, end.storage) for end in kernel.ends] == [
+        ("engine", "sums[0]"), ("engine[1]", "sums[1]"), ("gather", "sums[0]"), ("gather[1]", "sums[1]"),
+    ]  # fmt: skip
