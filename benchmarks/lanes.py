@@ -31,6 +31,7 @@ from tests.support.random_quantised import random_quantised_encoder, random_resi
 BOARD = "u200"
 CLOCK_MHZ = 300.0
 MAX_LENGTH = 128
+ENGINES = 2  # one is larger than a die
 RATIOS = (0.0, 0.5)
 
 
@@ -79,6 +80,7 @@ def _measure(name: str, dense: QuantisedEncoder, directory: Path, lengths: list[
         max_ffn=dense.shape.ffn,
         max_length=MAX_LENGTH,
         max_groups=MAX_LENGTH // pattern.tokens,
+        engines=ENGINES,
     )
     device = timed_device(directory, config, load_board(BOARD), CLOCK_MHZ)
     for ratio in RATIOS:

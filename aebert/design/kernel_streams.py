@@ -22,7 +22,9 @@ PROCESSES = (
 PASS_DEPTH = 4
 HEADER_DEPTH = 2
 ROW_GROUP_DEPTH = 32
-STEP_DEPTH = 16
+# A step waits for its tile, which is fetched on a command of the same moment.
+STEP_DEPTH = 32
+FETCH_DEPTH = 16
 # Covers the way of a tile to the engines and of its credit back, so that one can leave in every cycle.
 PLACED_TILE_DEPTH = 32
 VECTOR_DEPTH = 16
@@ -38,6 +40,7 @@ def stream_depths(sizes: Sizes) -> Mapping[str, Ints]:
         "header": HEADER_DEPTH,
         "row_group": ROW_GROUP_DEPTH,
         "step": STEP_DEPTH,
+        "fetch": FETCH_DEPTH,
         "placed_tile": PLACED_TILE_DEPTH,
         "vector": VECTOR_DEPTH,
         "write_back": WRITE_BACK_DEPTH,
@@ -85,7 +88,7 @@ STREAMS = (
     Stream("row_groups", records.ROW_GROUP, "row_group"),
     Stream("held_awaits", records.HELD_COUNT, "pass"),
     Stream("awaits", records.WRITE_BACK_COUNTS, "pass", _EACH),
-    Stream("fetches", records.FETCH, "step"),
+    Stream("fetches", records.FETCH, "fetch"),
     Stream("steps", records.STEP, "step", _EACH),
     Stream("tiles", records.PLACED_TILE, "placed_tile", _EACH),
     Stream("tile_tokens", Bit("bool"), "placed_tile", _EACH),

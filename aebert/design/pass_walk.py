@@ -11,7 +11,7 @@ from aebert.design.bandwidth import MemoryRates
 from aebert.design.hardware_config import BURST_BYTES, OUTSTANDING_BURSTS, PROBABILITY_SLOTS
 from aebert.design.head_places import PROJECTIONS, head_widths
 from aebert.design.kernel_records import PARAMETER_BYTES, PASS_BYTES
-from aebert.design.kernel_streams import PASS_DEPTH, PLACED_TILE_DEPTH, stream_depths
+from aebert.design.kernel_streams import PASS_DEPTH, PLACED_TILE_DEPTH, STEP_DEPTH, stream_depths
 from aebert.design.launch_clock import Clock, CycleCount, Done, PassTime, ScoredHead
 from aebert.design.pipeline_latencies import Latencies
 from aebert.design.size_arrays import Floats, Sizes
@@ -76,6 +76,10 @@ class Walk:
         self._tile_fifo: Floats = sizes.tile_fifo + float(PLACED_TILE_DEPTH)
         # From a tile in memory, or a row of keys, until it meets operands.
         self._fetch = latencies.fetch + latencies.token
+        # Cycles between two tiles, and between two steps, at least: as many are under way as the FIFOs to the engine
+        # hold.
+        self._tile_pace = max(1.0, (self._fetch + latencies.credit + 1.0) / PLACED_TILE_DEPTH)
+        self._step_pace = max(1.0, (self._fetch + latencies.gate) / STEP_DEPTH)
         # How many scores the softmax holds, and how many results the engine can be ahead of the requantiser.
         depths = stream_depths(sizes)
         self._held_scores: Floats = depths["held"].astype(np.float64)
@@ -258,9 +262,11 @@ class Walk:
         rows, cycles = vectors / self._out_lanes, latencies.engine_interval * steps
         row_steps = cycles / rows * groups.count  # of a row group
         taken_steps = np.maximum(cycles + rows * groups.more_pace, rows * groups.pace)
+        taken_steps = np.maximum(taken_steps, steps * np.maximum(self._tile_pace / groups.count, self._step_pace))
         told = self._taken[0] + latencies.dispatch
         self._taken.append(clock.quotients)
-        ahead = np.maximum(clock.engine + latencies.gate, told + latencies.sequence)
+        # Its first tile is fetched when the first command is there.
+        ahead = np.maximum(clock.engine + latencies.gate, told + latencies.sequence + self._fetch)
         start = np.maximum(ahead, ready + latencies.settle) + 1.0
         free = np.maximum(clock.requantise, drain_from)
         drain = np.maximum(free, start + (row_steps - groups.count + 1.0) + self._engine_depth)
