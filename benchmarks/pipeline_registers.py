@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Mapping
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -23,11 +22,12 @@ from aebert.design.board import board_names, load_board
 from aebert.design.board_fit import check_fit
 from aebert.design.design import Design
 from aebert.design.operator_areas import operator_areas
-from aebert.design.unit_resources import CONTROL, UNIT_OF_PROCESS, unit_resources
+from aebert.design.scheduled_registers import unit_registers
+from aebert.design.unit_resources import unit_resources
 from benchmarks.board_schedules import default_design, scheduled
 from benchmarks.machine import machine_line
 
-UNITS = ("engine", "requantise", "softmax", "layer_norm")
+UNITS = ("fetch_tiles", "engine", "requantise", "softmax", "layer_norm")
 
 
 def counted(design: Design, per_bit: float) -> dict[str, float]:
@@ -37,15 +37,6 @@ def counted(design: Design, per_bit: float) -> dict[str, float]:
     with patch.object(op, "operator_areas", lambda: bare), patch.object(op, "REGISTERS_PER_BIT", per_bit):
         found = unit_resources(check_fit(design.config, design.board, design.compute_units))
     return {unit: float(np.max(found[unit].registers)) for unit in UNITS}
-
-
-def by_unit(register_bits: Mapping[str, int]) -> dict[str, int]:
-    found = dict.fromkeys(UNITS, 0)
-    for loop, bits in register_bits.items():
-        unit = UNIT_OF_PROCESS.get(loop.partition(".")[0], CONTROL)
-        if unit in found:
-            found[unit] += bits
-    return found
 
 
 def main() -> None:
@@ -58,7 +49,7 @@ def main() -> None:
     for found in scheduled(default_design(load_board(name)) for name in chosen):
         single, whole = counted(found.design, 0.0), counted(found.design, op.REGISTERS_PER_BIT)
         bits = {unit: (whole[unit] - single[unit]) / op.REGISTERS_PER_BIT for unit in UNITS}
-        needed = by_unit(found.register_bits)
+        needed = unit_registers(found.register_bits, found.design.config.engines)
         per_bit = (sum(needed.values()) - sum(single.values())) / sum(bits.values())
         wanted.append(per_bit)
         pairs = "  ".join(f"{whole[unit]:.0f} / {needed[unit]}" for unit in UNITS)

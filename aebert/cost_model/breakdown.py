@@ -113,7 +113,9 @@ def break_down(
     if synthesis is not None:
         scheduled = None
     if scheduled is not None:
-        used = replace(used, resources=with_scheduled_registers(used.resources, scheduled.register_bits))
+        used = replace(
+            used, resources=with_scheduled_registers(used.resources, scheduled.register_bits, design.config.engines)
+        )
     latencies = _latencies(design, synthesis, scheduled)
     work = Workload(shape, tiles, lengths)
     steps = time_passes(Sizes.of(design.config), work, memory=memory, latencies=latencies)

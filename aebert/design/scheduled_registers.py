@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from aebert.design.kernel_resources import KernelResources
+from aebert.design.kernel_streams import ENGINE_PROCESSES
 from aebert.design.operator_areas import operator_areas
 from aebert.design.operator_resources import ResourceCount
 from aebert.design.unit_resources import CONTROL, UNIT_OF_PROCESS
 
 # Unit -> parts of the count that make it up. Of control and ports the closed form has no loops.
 _PARTS: Mapping[str, tuple[str, ...]] = {
+    "fetch_tiles": ("fetch_tiles",),
     "engine": ("engine_array", "engine_fetch"),
     "requantise": ("requantise",),
     "softmax": ("softmax",),
@@ -21,16 +23,26 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def with_scheduled_registers(resources: KernelResources, register_bits: Mapping[str, int]) -> KernelResources:
-    """``register_bits``: loop ("process.Label") -> flip-flops that its schedule needs, as csynth would count them.
+def unit_registers(register_bits: Mapping[str, int], engines: int) -> dict[str, int]:
+    """Flip-flops of each unit that has loops in ``register_bits`` ("process.Label" -> flip-flops of one instance);
+    those of an engine's processes are there for each of the ``engines``."""
+    needed: dict[str, int] = {}
+    for loop, bits in register_bits.items():
+        process = loop.partition(".")[0]
+        unit = UNIT_OF_PROCESS.get(process, CONTROL)
+        if unit in _PARTS:
+            needed[unit] = needed.get(unit, 0) + bits * (engines if process in ENGINE_PROCESSES else 1)
+    return needed
+
+
+def with_scheduled_registers(
+    resources: KernelResources, register_bits: Mapping[str, int], engines: int
+) -> KernelResources:
+    """``register_bits``: as `unit_registers` takes them, as csynth would count them.
 
     A unit of which no loop is given stays as it is.
     """
-    needed: dict[str, int] = {}
-    for loop, bits in register_bits.items():
-        unit = UNIT_OF_PROCESS.get(loop.partition(".")[0], CONTROL)
-        if unit in _PARTS:
-            needed[unit] = needed.get(unit, 0) + bits
+    needed = unit_registers(register_bits, engines)
     changed = {
         name: part
         for unit, bits in needed.items()

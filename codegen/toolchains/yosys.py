@@ -1,7 +1,7 @@
 """Synthesises a project's RTL with Yosys, an open synthesiser: an outside check of the closed form's resources.
 
-One run per process, however many instances of it there are, and one for the top level with the processes left out: FIFOs,
-AXI masters, control registers.
+One run per process, however many instances of it there are, and one for the top level with the processes left out:
+FIFOs, AXI masters, control registers.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ CONFIGS = {
         row_slices=2, word_bytes=32, lut_lanes=2,
     ),
     "two dies": HardwareConfig(
-        tokens=8, out_lanes=2, in_lanes=4, max_hidden=64, max_ffn=128, max_length=64, max_groups=9, engines=2, lut_lanes=3
+        tokens=8, out_lanes=2, in_lanes=4, max_hidden=64, max_ffn=128, max_length=64, max_groups=9, engines=2,
+        lut_lanes=3,
     ),
     "zynq": HardwareConfig(
         tokens=8, out_lanes=2, in_lanes=4, max_hidden=64, max_ffn=2048, max_length=64, max_groups=12,

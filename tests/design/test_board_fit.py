@@ -134,9 +134,11 @@ def test_copies_go_to_dies_of_their_own() -> None:
 
 def test_a_crowded_board_is_assumed_to_clock_lower() -> None:
     board = load_board("kv260")
-    config = default_config(board, MINILM, given=GivenSizes(tokens=16, out_lanes=4, in_lanes=8, row_slices=1))
-    free = achievable_clock_mhz(board, check_fit(config, board))
-    fewer = replace(board.slrs[0], available=replace(board.available, lut=int(0.85 * board.available.lut)))
+    config = default_config(board, MINILM, given=GivenSizes(tokens=16, out_lanes=4, in_lanes=8, row_slices=2))
+    found = check_fit(config, board)
+    free = achievable_clock_mhz(board, found)
+    luts = int(float(found.resources.total.lut[0]) / 0.8)
+    fewer = replace(board.slrs[0], available=replace(board.available, lut=luts))
     tight = replace(board, slrs=(fewer,))
     crowded = achievable_clock_mhz(tight, check_fit(config, tight))
     assert crowded[0] < board.clock_mhz

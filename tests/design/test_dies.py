@@ -96,7 +96,10 @@ def test_engines_lie_beside_each_other_as_the_dies_have_room() -> None:
     (places,) = engine_places(WIDE, load_board("u200"))
     # The shell takes two fifths of the DSP slices of the die in the middle.
     assert Counter(places.engines) == {0: 3, 1: 2, 2: 3}
-    assert engine_places(replace(WIDE, out_lanes=1, in_lanes=4, lut_lanes=0), load_board("u200")) == ()
+    assert (
+        engine_places(replace(WIDE, tokens=32, out_lanes=1, in_lanes=4, lut_lanes=0, max_groups=4), load_board("u200"))
+        == ()
+    )
 
 
 @pytest.mark.parametrize("name", board_names())

@@ -29,7 +29,9 @@ def _changed(found: KernelResources) -> set[str]:
 
 
 def test_a_units_registers_are_those_of_its_loops_as_placed() -> None:
-    found = with_scheduled_registers(COUNTED, {"layer_norm.Add": 1000, "layer_norm.Scales": 500, "read_input.Words": 9})
+    found = with_scheduled_registers(
+        COUNTED, {"layer_norm.Add": 1000, "layer_norm.Scales": 500, "read_input.Words": 9}, 1
+    )
     assert _changed(found) == {"layer_norm"}
     counted = COUNTED.layer_norm
     assert _number(found.layer_norm.registers) == pytest.approx(operator_areas().placed_ff.middle * 1500)
@@ -40,7 +42,7 @@ def test_a_units_registers_are_those_of_its_loops_as_placed() -> None:
 
 
 def test_the_engines_registers_are_dealt_out_to_its_parts() -> None:
-    found = with_scheduled_registers(COUNTED, {"engine.Steps": 7000})
+    found = with_scheduled_registers(COUNTED, {"engine.Steps": 7000}, 1)
     assert _changed(found) == {"engine_array", "engine_fetch"}
     parts = [_number(part.registers) for part in (found.engine_array, found.engine_fetch)]
     before = [_number(part.registers) for part in (COUNTED.engine_array, COUNTED.engine_fetch)]
@@ -49,4 +51,11 @@ def test_the_engines_registers_are_dealt_out_to_its_parts() -> None:
 
 
 def test_without_a_schedule_nothing_changes() -> None:
-    assert _changed(with_scheduled_registers(COUNTED, {})) == set()
+    assert _changed(with_scheduled_registers(COUNTED, {}, 1)) == set()
+
+
+def test_what_every_engine_has_is_there_as_often() -> None:
+    found = with_scheduled_registers(COUNTED, {"requantise.Vectors": 700, "fetch_tiles.Tiles": 90}, 4)
+    share = operator_areas().placed_ff.middle
+    assert _number(found.requantise.registers) == pytest.approx(share * 4 * 700)
+    assert _number(found.fetch_tiles.registers) == pytest.approx(share * 90)

@@ -28,7 +28,7 @@ def hardware_configs(draw: st.DrawFn) -> HardwareConfig:
             tile_fifo=draw(st.sampled_from((32, 128, 512))),
             sums_fifo=draw(st.sampled_from((4, 16, 32))),
             row_slices=draw(st.sampled_from((1, 2, 4))),
-            engines=draw(st.sampled_from((1, 2, 4, 8))),
+            engines=draw(st.sampled_from([n for n in (1, 2, 4, 8) if tokens // n >= max(in_lanes, 2)])),
             lut_lanes=draw(st.one_of(st.just(0), st.integers(0, in_lanes - 1))),
         )
     except AebertError:
