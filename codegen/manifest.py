@@ -22,7 +22,8 @@ from aebert.support.plain_text import PlainText
 from codegen.memory_image import LaunchCounts
 from codegen.project_folder import require_project
 
-SCHEMA_VERSION = 1
+# 2: passes await keys and values apart from operands, and a kernel may have several engines.
+SCHEMA_VERSION = 2
 AGAIN = "generate the project again"
 # The kernel's function, in every project: what a manifest says is never called.
 TOP: Final = "aebert_kernel"
