@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from aebert.design.operator_areas import ControlPort, Line, OperatorAreas, Share
+from aebert.design.operator_resources import partial_product_luts
 from benchmarks import area_fifos, area_placed, area_prices
 from benchmarks.area_parts import part_lines
 from benchmarks.area_prices import Residuals
@@ -101,8 +102,8 @@ class Fitted:
         yield _line("shift, LUT, by curve", Line(0.0, 0.0), self.curve_left)
         yield f"    {', '.join(f'{bits}: {lut:.0f}' for bits, lut in self.curve.items())}"
         yield f"a product's join per further DSP slice: {self.joins} of {self.join_rows['lut']} rows"
-        worst = max(self.fabric, key=lambda each: abs(_in_luts(*each[:2]) / each[2] - 1))
-        errors = [abs(_in_luts(narrow, wide) / lut - 1) for narrow, wide, lut in self.fabric]
+        worst = max(self.fabric, key=lambda each: abs(partial_product_luts(*each[:2]) / each[2] - 1))
+        errors = [abs(partial_product_luts(narrow, wide) / lut - 1) for narrow, wide, lut in self.fabric]
         square = [error for error, (narrow, wide, _) in zip(errors, self.fabric, strict=True) if wide - narrow < 2]
         yield (
             f"product in LUTs, rows of partial products: median {_percent(float(np.median(errors)))} off over "
@@ -136,11 +137,6 @@ class Fitted:
                 f"{kind} {_share(share)}" for kind, share in kinds.shares.items()
             )
             yield f"    repository left out, found / predicted: {_pairs(kinds.left_out)}"
-
-
-def _in_luts(narrow: int, wide: int) -> float:
-    """As aebert.design.operator_resources.multiply_in_luts counts it."""
-    return float(-(-narrow // 2) * (wide + 2))
 
 
 def _share(share: Share) -> str:

@@ -131,7 +131,7 @@ def break_down(
     launch, transfer = _surroundings(design, shape, lengths, len(steps), launches_known=per_launch > 0)
     resources = tuple(_resource(name, used, design, fitted, synthesis) for name in RESOURCES)
     if scheduled is not None and scheduled.register_bits:
-        resources = tuple((use, _REGISTERS * (use.name == "ff") + basis) for use, basis in resources)
+        resources = tuple((use, _REGISTERS + basis if use.name == "ff" else basis) for use, basis in resources)
     return Breakdown(
         cycles=PredictionInterval.around(cycles, cycle_spread),
         clock_mhz=PredictionInterval.around(1e-3 / ms_per_cycle, clock_spread.inverse),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -101,12 +102,12 @@ class Usage:
     resources: KernelResources
     engines: Ints
 
-    @property
+    @cached_property
     def shares(self) -> Floats:
         """Used / limit, [resources, designs]; inf where the board has none of what is used."""
         return _shares(self.resources.total, self.placement.limit)
 
-    @property
+    @cached_property
     def fits(self) -> npt.NDArray[np.bool_]:
         """Whether nothing overflows, and every engine finds a die."""
         result: npt.NDArray[np.bool_] = (self.shares <= 1).all(axis=0)
@@ -114,19 +115,19 @@ class Usage:
             result = result & fits_dies(self.blocks, run)
         return result
 
-    @property
+    @cached_property
     def blocks(self) -> KernelBlocks:
-        engine, whole = _counts(self.resources.each_engine), _counts(self.resources.total)
+        engine, whole = counts_of(self.resources.each_engine), counts_of(self.resources.total)
         return KernelBlocks(np.maximum(whole - self.engines * engine, 0.0), engine, self.engines)
 
 
-def _counts(used: ResourceCount) -> Floats:
-    """[resources, designs]"""
+def counts_of(used: ResourceCount) -> Floats:
+    """[resources, designs], in the order of `RESOURCES`."""
     return np.array(np.broadcast_arrays(*(getattr(used, name) for name in RESOURCES)))
 
 
 def _shares(used: ResourceCount, limit: Resources) -> Floats:
-    counts = _counts(used)
+    counts = counts_of(used)
     limits = np.array([getattr(limit, name) for name in RESOURCES], np.float64)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(counts > 0, counts / limits, 0.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class KernelResources:
         """What adds up to the total, by name."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "each_engine"}
 
-    @property
+    @cached_property
     def total(self) -> ResourceCount:
         return total(*self.parts.values())
 
@@ -92,7 +93,7 @@ def count_resources(sizes: Sizes, bound: BoundBuffers) -> KernelResources:
 def _engine_array(sizes: Sizes) -> ResourceCount:
     """Multipliers, the trees behind them and the accumulators (dsp.h, engine.cpp)."""
     dsp_lanes = sizes.in_lanes - sizes.lut_lanes
-    products = sizes.pairs * sizes.out_lanes * dsp_lanes
+    products = sizes.array_dsps // sizes.engines
     multipliers = ResourceCount(*(np.asarray(n, np.float64) for n in (0 * products, 0 * products, products, 0, 0)))
     in_luts = op.multiply_in_luts(9, 8).times(2 * sizes.pairs * sizes.out_lanes * sizes.lut_lanes)
     pack = op.add(sizes.dsp_port_bits).times(dsp_lanes * sizes.pairs)

@@ -6,7 +6,6 @@ never seen.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -88,7 +87,12 @@ class OperatorAreas:
         return found
 
 
+@dataclass(frozen=True)
+class _Document:
+    areas: OperatorAreas
+
+
 @lru_cache(maxsize=1)
 def operator_areas() -> OperatorAreas:
     text = resources.files("aebert.design").joinpath(FILE).read_text(encoding="utf-8")
-    return parse_json(OperatorAreas, json.dumps(json.loads(text)["areas"]), FILE, "install aebert again")
+    return parse_json(_Document, text, FILE, "install aebert again").areas

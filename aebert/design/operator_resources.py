@@ -141,11 +141,16 @@ def multiply(left: int, right: int, wide_port: Width) -> ResourceCount:
     return total(joined, _pipelined(0, left + right))
 
 
-def multiply_in_luts(left: int, right: int) -> ResourceCount:
-    """A multiplication of these widths that is bound to LUTs: one row of partial products for each bit of the narrower
-    factor, of which two are formed and added in one carry chain of the wider one's length."""
+def partial_product_luts(left: int, right: int) -> int:
+    """One row of partial products for each bit of the narrower factor, of which two are formed and added in one carry
+    chain of the wider one's length."""
     narrow, wide = min(left, right), max(left, right)
-    return _pipelined(-(-narrow // 2) * (wide + 2), left + right)
+    return -(-narrow // 2) * (wide + 2)
+
+
+def multiply_in_luts(left: int, right: int) -> ResourceCount:
+    """A multiplication of these widths that is bound to LUTs."""
+    return _pipelined(partial_product_luts(left, right), left + right)
 
 
 def divide(dividend: int, divisor: int) -> ResourceCount:

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from aebert.design.board import Board
-from aebert.design.board_fit import RESOURCES, achievable_clock_mhz, placements, usage
+from aebert.design.board_fit import RESOURCES, achievable_clock_mhz, counts_of, placements, usage
 from aebert.design.default_sizes import GivenSizes, legal_configs
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.size_arrays import Floats, Ints, Sizes
@@ -110,7 +110,5 @@ def _best_placement(board: Board, kernels: LegalKernels, compute_units: int) -> 
         better = clock > reached
         reached = np.where(better, clock, reached)
         slrs = np.where(better, placement.slrs, slrs)
-        total = found.resources.total
-        counts = np.array(np.broadcast_arrays(*(getattr(total, name) for name in RESOURCES)))
-        used = np.where(better, counts, used)
+        used = np.where(better, counts_of(found.resources.total), used)
     return reached, slrs, used

@@ -22,7 +22,7 @@ from aebert.design.size_arrays import Sizes
 from aebert.design.workload import TileCounts, Workload, subnet_tiles, weight_tiles
 from aebert.models.encoder import MATRIX_NAMES
 from aebert.timing.scheduled_latencies import scheduled_latencies
-from codegen.placement import place_compute_units
+from codegen.placement import ComputeUnit, place_compute_units
 from codegen.project import Project
 from codegen.schedule.stored_schedule import StoredSchedule
 from host.emulated.timed_run import TimedRun
@@ -197,18 +197,19 @@ def _resources(design: Design, breakdown: Breakdown) -> tuple[ResourceShare, ...
 
 
 def _where(design: Design) -> str:
-    used = check_fit(design.config, design.board, design.compute_units)
-    units = place_compute_units(design.config, design.board, design.compute_units)
     if len(design.board.slrs) == 1:
         return "one die"
-    placed = []
-    for unit in units:
-        if unit.slr is not None:
-            placed.append(f"{unit.name} in {unit.slr}")
-        elif unit.dies:
-            engines = Counter(slr for process, slr in unit.dies if process.startswith("engine"))
-            (shared,) = {slr for process, slr in unit.dies if process == "fetch_tiles"}
-            where = ", ".join(f"{count} in {slr}" for slr, count in engines.items())
-            placed.append(f"{unit.name}: engines {where}; what they share in {shared}")
-    span = f"each compute unit spans {used.placement.slrs} of {len(design.board.slrs)} dies"
-    return "; ".join(placed) or span
+    units = place_compute_units(design.config, design.board, design.compute_units)
+    return "; ".join(filter(None, map(_dies_of, units))) or "wherever the tools put it"
+
+
+def _dies_of(unit: ComputeUnit) -> str:
+    """Empty where it is left to the tools."""
+    if unit.slr is not None:
+        return f"{unit.name} in {unit.slr}"
+    if not unit.dies:
+        return ""
+    dies = dict(unit.dies)
+    engines = Counter(slr for process, slr in unit.dies if process.startswith("engine"))
+    where = ", ".join(f"{count} in {slr}" for slr, count in engines.items())
+    return f"{unit.name}: engines {where}; what they share in {dies['fetch_tiles']}"

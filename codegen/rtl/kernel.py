@@ -16,7 +16,7 @@ from codegen.rtl.process import process_text
 from codegen.rtl.render import folded, range_of, render_process
 from codegen.rtl.texts import ProcessText, StreamUse
 from codegen.rtl.timing import LoopTiming, loop_timing
-from codegen.rtl.top_level import DeclaredStream, TopLevel, read_top_level
+from codegen.rtl.top_level import DeclaredStream, TopLevel, numbered, read_top_level
 from codegen.schedule.frontend.kernel import source_processes
 from codegen.schedule.graph import DesignContext
 from codegen.schedule.operator_model import fitted_model
@@ -203,7 +203,7 @@ def _storage(inner: str, outer: dict[str, str], top: TopLevel) -> str:
     for parameter, argument in outer.items():
         elements = top.elements(argument)
         for storage, place in elements:
-            if inner == "_".join([parameter, *map(str, place)]) or (inner == parameter and len(elements) == 1):
+            if inner == numbered(parameter, place) or (inner == parameter and len(elements) == 1):
                 return storage
     raise AebertError(f"kernel.cpp: stream {inner} of a process is no argument of it")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -58,17 +58,25 @@ class TopLevel:
         """An argument's streams: name, and where each lies in the argument."""
         array, *chosen = argument.replace("]", "").split("[")
         extents = self.arrays.get(array, ())[len(chosen) :]
-        places = product(*(range(extent) for extent in extents))
-        return tuple(("_".join([array, *chosen, *map(str, place)]), place) for place in places)
+        return tuple((numbered("_".join([array, *chosen]), place), place) for place in _places(extents))
 
     def told(self, storage: str) -> str:
         """The name of a stream as the emulator tells it: numbered where there are several of its kind."""
         for array, extents in self.arrays.items():
-            for place in product(*(range(extent) for extent in extents)):
-                if storage == "_".join([array, *map(str, place)]):
+            for place in _places(extents):
+                if storage == numbered(array, place):
                     numbers = zip(place, extents, strict=True)
                     return array + "".join(f"[{number}]" for number, extent in numbers if extent > 1)
         return storage
+
+
+def numbered(name: str, place: tuple[int, ...]) -> str:
+    """The stream at that place of an array, as LLVM and the RTL call it."""
+    return "_".join([name, *map(str, place)])
+
+
+def _places(extents: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    return product(*(range(extent) for extent in extents))
 
 
 def read_top_level(kernel: str, config: str) -> TopLevel:
@@ -84,8 +92,7 @@ def read_top_level(kernel: str, config: str) -> TopLevel:
         name, depth = found["name"], _value(found["depth"], constants)
         if extents := re.findall(r"\w+", found["extents"]):
             arrays[name] = tuple(_value(extent, constants) for extent in extents)
-        places = product(*(range(extent) for extent in arrays.get(name, ())))
-        names = ["_".join([name, *map(str, place)]) for place in places]
+        names = (numbered(name, place) for place in _places(arrays.get(name, ())))
         streams += [DeclaredStream(each, depth, bindings.get(name, "")) for each in names]
     ports = []
     for found in _PORT.finditer(kernel):

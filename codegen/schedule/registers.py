@@ -10,23 +10,13 @@ from codegen.schedule.result import LoopSchedule
 _VALUES = (DependenceKind.DATA, DependenceKind.PREDICATE)
 
 
-def stage_bits(graph: LoopGraph, schedule: LoopSchedule, place: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Bits that cross the end of each stage but the last.
+def register_bits(graph: LoopGraph, schedule: LoopSchedule, place: Sequence[int] | None = None) -> int:
+    """Flip-flops that the loop needs: a value that is held for n cycles takes ceil(n / II) registers, in a loop that is
+    not pipelined one; what an iteration leaves to the next takes its own.
 
     ``place``: where each operation of ``graph`` went in the graph that ``schedule`` is of (`MergedGraph.place`): lanes
     that are alike are scheduled once, but each has its registers, as long as what uses it needs them.
     """
-    crossing = [0] * max(schedule.depth - 1, 0)
-    for index in range(len(graph.operations)):
-        first, last = _held(graph, schedule, place, index)
-        for stage in range(first, last):
-            crossing[stage] += _bits(graph, index)
-    return tuple(crossing)
-
-
-def register_bits(graph: LoopGraph, schedule: LoopSchedule, place: Sequence[int] | None = None) -> int:
-    """Flip-flops that the loop needs: a value that is held for n cycles takes ceil(n / II) registers, in a loop that is
-    not pipelined one; what an iteration leaves to the next takes its own."""
     found = sum(graph.operations[each.phi].bits for each in graph.carried)
     interval = schedule.initiation_interval if graph.pipelined else max(schedule.depth, 1)
     for index in range(len(graph.operations)):

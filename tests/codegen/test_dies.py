@@ -10,20 +10,15 @@ from pathlib import Path
 import pytest
 
 from aebert.design.board import load_board
-from aebert.design.hardware_config import HardwareConfig
 from aebert.design.kernel_streams import ENGINE_PROCESSES, PROCESSES
 from codegen.placement import place_compute_units
 from codegen.project_text import project_files
+from tests.support.projects import DIES_DESIGN
 from tests.support.small_project import SMALL_CONFIG
-
-WIDE = HardwareConfig(
-    tokens=128, out_lanes=4, in_lanes=16, max_hidden=768, max_ffn=3072, max_length=128, max_groups=1, row_slices=2,
-    engines=8, lut_lanes=4,
-)  # fmt: skip
 
 
 def test_every_process_lies_on_a_die_and_an_engines_units_beside_it() -> None:
-    (unit,) = place_compute_units(WIDE, load_board("u200"), 1)
+    (unit,) = place_compute_units(DIES_DESIGN, load_board("u200"), 1)
     dies = dict(unit.dies)
     assert unit.slr is None
     assert len(dies) == len(unit.dies) == len(PROCESSES) + 7 * len(ENGINE_PROCESSES)
@@ -36,15 +31,15 @@ def test_every_process_lies_on_a_die_and_an_engines_units_beside_it() -> None:
 
 def test_the_ports_of_a_spread_kernel_prefer_banks_of_the_die_that_its_readers_lie_on() -> None:
     board = load_board("u200")
-    (unit,) = place_compute_units(WIDE, board, 1)
+    (unit,) = place_compute_units(DIES_DESIGN, board, 1)
     slrs = {bank.tag: bank.slr for bank in board.memory.banks}
     assert board.slrs[slrs[dict(unit.banks)["weights"]] or 0].name == dict(unit.dies)["fetch_tiles"]
 
 
 def test_the_project_has_the_script_and_the_link_runs_it() -> None:
-    files = project_files(WIDE, load_board("u200"), 300.0, 1)
+    files = project_files(DIES_DESIGN, load_board("u200"), 300.0, 1)
     assigned = re.findall(r"^assign aebert_kernel_1 (\w+) (SLR\d)$", files["dies.tcl"], re.MULTILINE)
-    (unit,) = place_compute_units(WIDE, load_board("u200"), 1)
+    (unit,) = place_compute_units(DIES_DESIGN, load_board("u200"), 1)
     assert tuple(assigned) == unit.dies
     assert "--config link.cfg $(PLACE)" in files["Makefile"]
     assert "STEPS.OPT_DESIGN.TCL.PRE=$(abspath $(DIES))" in files["Makefile"]
@@ -76,7 +71,7 @@ def _sourced(directory: Path, lacking: int) -> subprocess.CompletedProcess[str]:
     if tclsh is None:
         pytest.skip("tclsh is not installed")
     script = directory / "dies.tcl"
-    script.write_text(project_files(WIDE, load_board("u200"), 300.0, 1)["dies.tcl"])
+    script.write_text(project_files(DIES_DESIGN, load_board("u200"), 300.0, 1)["dies.tcl"])
     stubs = directory / "stubs.tcl"
     stubs.write_text(STUBS.replace("LACKING", str(lacking)).replace("SCRIPT", str(script)))
     return subprocess.run([tclsh, str(stubs)], capture_output=True, text=True, timeout=60, check=False)
@@ -84,7 +79,7 @@ def _sourced(directory: Path, lacking: int) -> subprocess.CompletedProcess[str]:
 
 def test_the_script_assigns_every_cell_to_its_die(tmp_path: Path) -> None:
     done = _sourced(tmp_path, 0)
-    (unit,) = place_compute_units(WIDE, load_board("u200"), 1)
+    (unit,) = place_compute_units(DIES_DESIGN, load_board("u200"), 1)
     assert done.stdout.splitlines() == [f"USER_SLR_ASSIGNMENT {slr} {process}_U0" for process, slr in unit.dies]
 
 

@@ -14,16 +14,11 @@ from aebert.design.board import Resources, board_names, load_board
 from aebert.design.board_fit import ceilings, check_fit, engine_places, spanned_dies
 from aebert.design.default_sizes import default_config
 from aebert.design.dies import DieRun, EnginePlaces, KernelBlocks, fits_dies, place_engines
-from aebert.design.hardware_config import HardwareConfig
 from aebert.support.errors import AebertError
+from tests.support.projects import DIES_DESIGN
 from tests.support.random_quantised import random_shape
 
 BERT = random_shape(12, 768, 12, 3072)
-# More than two dies of a U200 hold, so all three are needed.
-WIDE = HardwareConfig(
-    tokens=128, out_lanes=4, in_lanes=16, max_hidden=768, max_ffn=3072, max_length=128, max_groups=1, row_slices=2,
-    engines=8, lut_lanes=4,
-)  # fmt: skip
 
 
 def _column(*counts: float) -> np.ndarray:
@@ -81,9 +76,9 @@ def test_many_designs_are_judged_at_once_as_one_by_one() -> None:
 
 def test_an_engine_that_is_larger_than_a_die_is_refused_and_cut_ones_are_not() -> None:
     board = load_board("u200")
-    assert spanned_dies(WIDE, board) == 3
+    assert spanned_dies(DIES_DESIGN, board) == 3
     with pytest.raises(AebertError) as refusal:
-        check_fit(replace(WIDE, engines=1), board)
+        check_fit(replace(DIES_DESIGN, engines=1), board)
     message = str(refusal.value)
     limit = int(ceilings(board)["dsp"] * max(slr.available.dsp for slr in board.slrs))
     assert f"of which a die may give {limit} (80% of what is available)" in message
@@ -93,13 +88,11 @@ def test_an_engine_that_is_larger_than_a_die_is_refused_and_cut_ones_are_not() -
 
 
 def test_engines_lie_beside_each_other_as_the_dies_have_room() -> None:
-    (places,) = engine_places(WIDE, load_board("u200"))
+    (places,) = engine_places(DIES_DESIGN, load_board("u200"))
     # The shell takes two fifths of the DSP slices of the die in the middle.
     assert Counter(places.engines) == {0: 3, 1: 2, 2: 3}
-    assert (
-        engine_places(replace(WIDE, tokens=32, out_lanes=1, in_lanes=4, lut_lanes=0, max_groups=4), load_board("u200"))
-        == ()
-    )
+    small = replace(DIES_DESIGN, tokens=32, out_lanes=1, in_lanes=4, lut_lanes=0, max_groups=4)
+    assert engine_places(small, load_board("u200")) == ()
 
 
 @pytest.mark.parametrize("name", board_names())
@@ -114,7 +107,7 @@ def test_no_process_of_a_default_design_is_larger_than_a_die(name: str) -> None:
 
 def test_an_engine_has_as_much_of_everything_as_its_share_of_the_tokens() -> None:
     board = load_board("u250")
-    config = replace(WIDE, lut_lanes=0, engines=4)
+    config = replace(DIES_DESIGN, lut_lanes=0, engines=4)
     used = check_fit(config, board)
     blocks = used.blocks
     whole = blocks.shared + 4 * blocks.engine

@@ -14,6 +14,11 @@ from codegen.generate_project import generate_project
 TINY_DESIGN = HardwareConfig(
     tokens=8, out_lanes=2, in_lanes=4, max_hidden=32, max_ffn=64, max_length=32, max_groups=6, word_bytes=16
 )
+# Over all three dies of a U200.
+DIES_DESIGN = HardwareConfig(
+    tokens=128, out_lanes=4, in_lanes=16, max_hidden=768, max_ffn=3072, max_length=128, max_groups=1, row_slices=2,
+    engines=8, lut_lanes=4,
+)  # fmt: skip
 CALIBRATION = ("the cat sat on the mat", "a dog ran to the cat", "the dog sat", "a cat ran on a mat to the dog")
 
 

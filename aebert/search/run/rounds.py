@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from aebert.search.options import CANDIDATES
 from aebert.search.run.choice import Ranked, rank
 from aebert.search.run.hardware_in_the_loop import HardwareLoop
 from aebert.search.run.study import Study
@@ -24,7 +25,7 @@ class SearchSettings:
     ``error`` 0: all are evaluated on all rows. None of these depends on the number of workers, nor does the result.
     """
 
-    candidates: int = 64
+    candidates: int = CANDIDATES
     batch: int = 32
     job: int = 16
     keep: int = 4

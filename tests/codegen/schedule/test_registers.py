@@ -9,7 +9,7 @@ import pytest
 from codegen.schedule.graph import Access, LoopGraph, Storage, StorageKind
 from codegen.schedule.lanes import merge_lanes
 from codegen.schedule.operator_model import fitted_model
-from codegen.schedule.registers import register_bits, stage_bits
+from codegen.schedule.registers import register_bits
 from codegen.schedule.scheduler import schedule_loop
 from tests.codegen.schedule import small_graphs as small
 
@@ -17,7 +17,6 @@ from tests.codegen.schedule import small_graphs as small
 def test_values_that_cross_a_stage_become_registers() -> None:
     graph = small.chain([2.0, 2.0, 2.0])
     schedule = schedule_loop(graph, fitted_model())
-    assert stage_bits(graph, schedule) == (8, 8)
     assert register_bits(graph, schedule) == 16
 
 
@@ -27,7 +26,6 @@ def test_a_value_that_is_used_late_is_kept_in_every_stage_until_then() -> None:
         [small.data(0, 1), small.data(1, 2), small.data(2, 3), small.data(0, 3)],
     )
     schedule = schedule_loop(graph, fitted_model())
-    assert stage_bits(graph, schedule) == (8, 16, 16)
     assert register_bits(graph, schedule) == 40
 
 
@@ -51,9 +49,9 @@ def test_what_a_loop_carries_has_a_register_of_its_own() -> None:
 def test_a_value_that_the_next_iteration_takes_is_kept_an_interval_longer() -> None:
     graph = small.loop([small.op("add", 2.0), small.op("add", 2.0)], [small.data(0, 1), small.data(0, 0, 1)])
     schedule = replace(schedule_loop(graph, fitted_model()), depth=4)
-    assert stage_bits(graph, schedule) == (8, 0, 0)
+    assert register_bits(graph, schedule) == 8
     later = replace(graph, dependences=(small.data(0, 1), small.data(0, 0, 2)))
-    assert stage_bits(later, schedule) == (8, 8, 0)
+    assert register_bits(later, schedule) == 16
 
 
 def test_of_a_constant_table_what_was_chosen_is_kept_and_not_all_of_its_entries() -> None:
@@ -73,7 +71,6 @@ def test_lanes_that_are_scheduled_once_have_each_their_registers(graphs: tuple[L
         merged = merge_lanes(graph)
         whole, once = schedule_loop(graph, model), schedule_loop(merged.graph, model)
         assert register_bits(graph, once, merged.place) == register_bits(graph, whole), graph.label
-        assert stage_bits(graph, once, merged.place) == stage_bits(graph, whole), graph.label
         if graph.process == "engine":
             assert register_bits(graph, whole) > 1.5 * register_bits(merged.graph, once)
 
