@@ -27,6 +27,7 @@ from codegen.schedule.graph import DesignContext
 from codegen.toolchains.rtl import WAIVED, find_verilator
 
 BOARD, LENGTH = "u200", 128
+ENGINES = 2  # one of 4096 lanes is larger than a die
 _SLANG = """
 import sys
 from pathlib import Path
@@ -41,7 +42,7 @@ def write_rtl(lanes: Sequence[int], folder: Path) -> KernelRtl:
     board = load_board(BOARD)
     config = HardwareConfig(
         tokens=tokens, out_lanes=out_lanes, in_lanes=in_lanes, max_hidden=384, max_ffn=1536, max_length=LENGTH,
-        max_groups=LENGTH // tokens,
+        max_groups=LENGTH // tokens, engines=ENGINES,
     )  # fmt: skip
     for file, text in kernel_files(config, Design(config, board, board.clock_mhz).buffers).items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
