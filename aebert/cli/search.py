@@ -17,7 +17,8 @@ from aebert.cli.progress import step_progress
 from aebert.cli.search_progress import search_progress
 from aebert.cli.task_options import read_task_data, task_arguments, task_options
 from aebert.cli.trust import trust_option
-from aebert.search.options import CANDIDATES, CANDIDATES_OF_A_RANGE, SearchOptions
+from aebert.search.options import SearchOptions
+from aebert.search.run.candidates import CANDIDATES, CANDIDATES_OF_A_RANGE
 from aebert.support.errors import AebertError
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from aebert.search.run.candidates import CANDIDATES, CANDIDATES_OF_A_RANGE
 from aebert.support.errors import AebertError
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 Name = TypeVar("Name", bound=str)
 _RANGE = re.compile(r"([0-9.]+)\.\.([0-9.]+)")
-# Of one size a longer search hardly gains (docs/search.md); a range of ratios shares them among the sizes of its front.
-CANDIDATES, CANDIDATES_OF_A_RANGE = 64, 128
 
 
 @dataclass(frozen=True)

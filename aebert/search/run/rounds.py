@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from aebert.search.options import CANDIDATES
+from aebert.search.run.candidates import CANDIDATES
 from aebert.search.run.choice import Ranked, rank
 from aebert.search.run.hardware_in_the_loop import HardwareLoop
 from aebert.search.run.study import Study
