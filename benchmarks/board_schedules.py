@@ -3,7 +3,8 @@
     python -m benchmarks.board_schedules [BOARD ...]
 
 BERT-base, pattern vector:4x1, the sizes and the clock that ``aebert generate`` chooses. Prints, for every board, the
-loops that miss their II or the clock, and the loop that leaves least of it. Exit code 1 when a loop misses.
+loops that miss their II or the clock, the loop that leaves least of it, and wires over the fullest boundary of dies.
+Exit code 1 when a loop misses.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from aebert.design.default_sizes import default_config
 from aebert.design.design import Design
 from aebert.explore.shapes import NAMED_SHAPES
 from benchmarks.machine import machine_line
+from codegen.placement import place_compute_units
 from codegen.render import kernel_files
 from codegen.schedule.devices import device_of, series_of
 from codegen.schedule.frontend.kernel import kernel_graphs
@@ -99,9 +101,11 @@ def row(found: BoardSchedule) -> str:
     config, tightest = found.design.config, found.loops[found.tightest]
     lanes = f"{config.tokens}x{config.out_lanes}x{config.in_lanes}/{config.row_slices}"
     lanes += f" {config.engines}E" if config.engines > 1 else ""
+    (unit,) = place_compute_units(config, found.design.board, 1)
     return (
-        f"{found.design.board.name:12s} {lanes:>15s} {found.design.clock_mhz:5.0f} {len(found.loops):5d} "
-        f"{len(found.misses):6d}  {found.tightest} {tightest.clock_ns:.2f} of {tightest.budget_ns:.2f} ns"
+        f"{found.design.board.name:12s} {lanes:>15s} {found.design.clock_mhz:5.0f} {unit.wires:6d} "
+        f"{len(found.loops):5d} {len(found.misses):6d}  {found.tightest} {tightest.clock_ns:.2f} of "
+        f"{tightest.budget_ns:.2f} ns"
     )
 
 
@@ -110,7 +114,7 @@ def main() -> None:
     parser.add_argument("boards", nargs="*", metavar="BOARD", help="default: all")
     chosen = parser.parse_args().boards or board_names()
     print(machine_line())
-    print(f"{'board':12s} {'T x BN x BK/s':>15s} {'MHz':>5s} {'loops':>5s} {'missed':>6s}  tightest loop")
+    print(f"{'board':12s} {'T x BN x BK/s':>15s} {'MHz':>5s} {'wires':>6s} {'loops':>5s} {'missed':>6s}  tightest loop")
     missed = False
     start = time.perf_counter()
     for found in scheduled(default_design(load_board(name)) for name in chosen):

@@ -23,6 +23,7 @@ from aebert.design.hardware_config import (
     HardwareConfig,
 )
 from aebert.design.kernel_records import (
+    ENGINE_PASS,
     PARAMETER_BYTES,
     PARAMETERS,
     PASS,
@@ -54,6 +55,7 @@ def described(config: HardwareConfig) -> dict[str, object]:
         "constant": constant,
         "records": RECORDS,
         "pass_fields": PASS.placed,
+        "engine_pass_fields": ENGINE_PASS.fields,
         "parameter_fields": PARAMETERS.placed,
         "pass_kinds": _enumerators(PassKind, PASS_KIND_NOTES),
         "pass_flags": _enumerators(PassFlag, PASS_FLAG_NOTES),

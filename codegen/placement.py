@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aebert.design.board import Board, MemoryBank
 from aebert.design.board_fit import engine_places
 from aebert.design.dies import EnginePlaces
+from aebert.design.fifos import lines_outward
 from aebert.design.hardware_config import MAX_LAYERS, HardwareConfig
 from aebert.design.kernel_records import PARAMETER_BYTES, PASS_BYTES
 from aebert.design.kernel_streams import ENGINE_PROCESSES, PROCESSES
@@ -24,12 +25,13 @@ MAX_SLR_FILL = 0.7
 @dataclass(frozen=True)
 class ComputeUnit:
     """One instance of the kernel. ``slr`` is None where it may spread; ``banks``: (port, memory tag) of each; ``dies``:
-    (process, SLR) where it spans several."""
+    (process, SLR) where it spans several, and ``wires``: over the boundary between two dies that most of them cross."""
 
     name: str
     slr: str | None
     banks: tuple[tuple[str, str], ...]
     dies: tuple[tuple[str, str], ...] = ()
+    wires: int = 0
 
 
 def port_traffic(config: HardwareConfig) -> dict[str, int]:
@@ -60,6 +62,7 @@ def place_compute_units(config: HardwareConfig, board: Board, count: int) -> tup
     regions = sorted(range(len(board.slrs)), key=lambda number: (-board.slrs[number].available.dsp, number))
     array_dsps = int(Sizes.of(config).array_dsps[0])
     places = engine_places(config, board, count)
+    outward = int(lines_outward(Sizes.of(config))[0])
     load = dict.fromkeys((bank.tag for bank in board.memory.banks), 0)
     units = []
     for number in range(count):
@@ -71,6 +74,7 @@ def place_compute_units(config: HardwareConfig, board: Board, count: int) -> tup
                 slr=board.slrs[region].name if pinned else None,
                 banks=_assign_banks(config, board.memory.banks, places[number].shared if places else region, load),
                 dies=_dies_of_processes(places[number], board) if places else (),
+                wires=places[number].across * outward if places else 0,
             )
         )
     return tuple(units)

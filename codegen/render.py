@@ -103,6 +103,7 @@ class TripCounts:
     vector_words: int
     score_vectors: int
     norm_vectors: int
+    output_rows: int
     weight_words: int
     index_words: int
     parameter_words: int
@@ -125,6 +126,7 @@ def trip_counts(config: HardwareConfig) -> TripCounts:
         vector_words=groups * ffn * config.words_per_vector,
         score_vectors=config.length_groups * config.max_length * config.row_slices,
         norm_vectors=groups * hidden * config.row_slices,
+        output_rows=groups * ffn,
         weight_words=MAX_LAYERS * tiles * config.in_lanes * config.out_lanes // config.word_bytes,
         index_words=MAX_LAYERS * tiles * config.in_lanes * config.index_bytes // config.word_bytes,
         parameter_words=ffn * PARAMETER_BYTES // config.word_bytes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from aebert.design.board import Board, Resources
 from aebert.design.buffers import BoundBuffers, bind_many
 from aebert.design.dies import DieRun, EnginePlaces, KernelBlocks, fits_dies, place_engines
+from aebert.design.fifos import lines_outward
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.kernel_resources import KernelResources, count_resources
 from aebert.design.operator_resources import ResourceCount
@@ -26,6 +27,10 @@ TITLES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "U
 CEILINGS = {"lut": 0.70, "ff": 0.70, "dsp": 0.80, "bram36": 0.80, "uram": 0.80}
 # Assumption, for a device of one die.
 SINGLE_DIE_CEILINGS = {"lut": 0.85, "ff": 0.85, "dsp": 0.95, "bram36": 0.95, "uram": 0.95}
+
+# Of the wires between two dies, some of which the platform takes. Assumption: as of LUTs. Routed kernels on a U280 and
+# their platform take 31 to 33 % of them (HeteroCL's BERT layers, Vitis 2022.1).
+LINES_CEILING = 0.70
 
 # Assumption; the one figure at hand: v++ scaled a kernel from 200 to 154 MHz when 70 % of a U280's block RAM was in use
 # (Vitis 2022.1, HeteroCL BERT layer).
@@ -72,7 +77,8 @@ def placements(board: Board, compute_units: int) -> tuple[Placement, ...]:
         runs = [sum(dies[first : first + span], Resources(0, 0, 0, 0, 0)) for first in range(len(dies) - span + 1)]
         chosen = _best_disjoint(runs, span, compute_units)
         limit = _limit(board, [runs[first] for first in chosen], 1)
-        taken = (DieRun(n, tuple(_limit(board, [die], 1) for die in dies[n : n + span])) for n in chosen)
+        lines = None if board.lines_between_dies is None else int(LINES_CEILING * board.lines_between_dies)
+        taken = (DieRun(n, tuple(_limit(board, [die], 1) for die in dies[n : n + span]), lines) for n in chosen)
         found.append(Placement(compute_units, span, limit, tuple(taken) if span > 1 else ()))
     return tuple(found)
 
@@ -95,12 +101,14 @@ def _limit(board: Board, places: list[Resources], copies_per_place: int) -> Reso
 
 @dataclass(frozen=True)
 class Usage:
-    """What one compute unit of each design takes in a placement [designs]."""
+    """What one compute unit of each design takes in a placement [designs]; ``lines``: wires between an engine and what
+    all of them share."""
 
     placement: Placement
     buffers: BoundBuffers
     resources: KernelResources
     engines: Ints
+    lines: Ints
 
     @cached_property
     def shares(self) -> Floats:
@@ -118,7 +126,7 @@ class Usage:
     @cached_property
     def blocks(self) -> KernelBlocks:
         engine, whole = counts_of(self.resources.each_engine), counts_of(self.resources.total)
-        return KernelBlocks(np.maximum(whole - self.engines * engine, 0.0), engine, self.engines)
+        return KernelBlocks(np.maximum(whole - self.engines * engine, 0.0), engine, self.engines, self.lines)
 
 
 def counts_of(used: ResourceCount) -> Floats:
@@ -138,7 +146,7 @@ def usage(sizes: Sizes, placement: Placement) -> Usage:
     limit = placement.limit
     count = np.ones(len(sizes.tokens))
     bound = bind_many(sizes, luts=limit.lut * count, bram36=limit.bram36 * count, uram=limit.uram * count)
-    return Usage(placement, bound, count_resources(sizes, bound), sizes.engines)
+    return Usage(placement, bound, count_resources(sizes, bound), sizes.engines, lines_outward(sizes))
 
 
 def check_fit(config: HardwareConfig, board: Board, compute_units: int = 1) -> Usage:
@@ -193,8 +201,14 @@ def _overflow(found: Usage, board: Board) -> str:
 
 
 def _too_large_for_a_die(found: Usage, board: Board) -> str:
-    engine = found.blocks.engine[:, 0]
-    largest = np.array([astuple(limit) for limit in found.placement.runs[0].limits], np.float64).max(axis=0)
+    engine, run = found.blocks.engine[:, 0], found.placement.runs[0]
+    if fits_dies(found.blocks, replace(run, lines=None)).all():
+        return (
+            f"board {board.name}: no dies for {int(found.engines[0])} engine(s) of {int(found.lines[0])} wires to what "
+            f"they share, of which {run.lines} may go from die to die ({LINES_CEILING:.0%} of what is there); choose "
+            "fewer engines, fewer tokens or lanes"
+        )
+    largest = np.array([astuple(limit) for limit in run.limits], np.float64).max(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         row = int(np.argmax(np.where(engine > 0, engine / largest, 0.0)))
     return (

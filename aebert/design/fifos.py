@@ -20,6 +20,9 @@ from aebert.design.operator_resources import LUTRAM_FIFO_DEPTH, SRL_DEPTH
 from aebert.design.size_arrays import Ints, Sizes
 from aebert.design.widths import widths_of_all
 
+# Of either end: there is room or there is an element, and it is written or read.
+_FLAGS = 2
+
 FifoPrimitive = Literal["srl", "lutram", "bram"]
 
 
@@ -65,6 +68,14 @@ def kernel_fifos(sizes: Sizes) -> tuple[tuple[Fifo, ...], tuple[Fifo, ...]]:
     }
     shared = tuple(fifo for stream, fifo in fifos.items() if not stream.per)
     return shared, tuple(fifo for stream, fifo in fifos.items() if stream.per)
+
+
+def lines_outward(sizes: Sizes) -> Ints:
+    """Wires between an engine and what all of them share, int64 [designs]: a FIFO's bits and its two flags."""
+    outward = {stream.name for stream in STREAMS if stream.outward}
+    _, own = kernel_fifos(sizes)
+    lines: Ints = sum((fifo.width_bits + _FLAGS for fifo in own if fifo.name in outward), np.zeros_like(sizes.tokens))
+    return lines
 
 
 def bind_fifos(config: HardwareConfig) -> tuple[BoundFifo, ...]:

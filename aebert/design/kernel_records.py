@@ -86,6 +86,12 @@ PASS = MemoryRecord(
     bytes=PASS_BYTES,
     grain=2,
 )
+_OF_PORTS_AND_SEQUENCER = ("tiles", "source", "weight_base", "await_held", "parameter_word")
+ENGINE_PASS = Record(
+    "EnginePass",
+    tuple(field for field in PASS.fields if field.name not in _OF_PORTS_AND_SEQUENCER),
+    "Of a pass, what goes to an engine and the units behind it.",
+)
 PARAMETERS = MemoryRecord(
     "Parameters",
     (
@@ -100,7 +106,7 @@ PARAMETERS = MemoryRecord(
     bytes=PARAMETER_BYTES,
 )
 TILE = Record("Tile", (Field("weight", INT8, extents=("out_lanes", "in_lanes")),))
-TILE_INDEX = Record("TileIndex", (Field("row", UINT16, extents=("in_lanes",)),))
+TILE_INDEX = Record("TileIndex", (Field("row", Narrow("tile_row"), extents=("in_lanes",)),))
 PLACED_TILE = Record(
     "PlacedTile",
     (Field("tile", TILE), Field("index", TILE_INDEX)),
@@ -224,7 +230,19 @@ HELD_WRITE_BACK = Record(
 
 # In the order of types.h.
 RECORDS: tuple[Record, ...] = (
-    *(PASS, TILE, TILE_INDEX, PLACED_TILE, WRITE_BACK_COUNTS, HELD_COUNT, TILE_SOURCE, OPERAND_MODE, ROW_GROUP, FETCH),
+    *(
+        PASS,
+        ENGINE_PASS,
+        TILE,
+        TILE_INDEX,
+        PLACED_TILE,
+        WRITE_BACK_COUNTS,
+        HELD_COUNT,
+        TILE_SOURCE,
+        OPERAND_MODE,
+        ROW_GROUP,
+        FETCH,
+    ),
     *(STEP, HEADER, PARAMETERS, OPERAND_ROW_RECORD, SUM_ROW, PORT_VALUES, OPERAND_SLICE, TOKEN_VALUES, TOKEN_ADDENDS),
     *(TOKEN_TOTALS, TOKEN_RECIPROCALS, WRITE_BACK, HELD_WRITE_BACK),
 )

@@ -77,7 +77,7 @@ def count_resources(sizes: Sizes, bound: BoundBuffers) -> KernelResources:
     }
     shared, own = kernel_fifos(sizes)
     own_buffers = bound.of(ENGINE_BUFFERS)
-    own_control = _PROCESS.times(len(ENGINE_PROCESSES))
+    own_control = total(_PROCESS.times(len(ENGINE_PROCESSES) - len(_HAND_OVER)), _hand_over(sizes))
     each = total(*units.values(), total(_fifos(own), _memories(own_buffers)).times(1.0 / engines), own_control)
     return KernelResources(
         fetch_tiles=_fetch_tiles(sizes),
@@ -279,6 +279,15 @@ def _axi_ports(sizes: Sizes) -> ResourceCount:
 
 # Assumption: loop counters, state machines and addresses of one dataflow process.
 _PROCESS = total(op.add(ADDRESS_BITS).times(12), op.compare(ADDRESS_BITS).times(8), op.multiply_in_luts(13, 8))
+
+
+# These count passes and rows, and nothing else.
+_HAND_OVER = ("hand_out_passes", "gather_output")
+
+
+def _hand_over(sizes: Sizes) -> ResourceCount:
+    counters = total(op.add(ADDRESS_BITS), op.compare(ADDRESS_BITS)).times(3)
+    return total(counters, op.multiply_in_luts(13, 8), op.multiplex(VALUE_BITS * sizes.engine_tokens, 3))
 
 
 def _control(sizes: Sizes) -> ResourceCount:

@@ -13,7 +13,10 @@ from aebert.design.size_arrays import Ints, Sizes
 
 PORTS = ("pass_table", "weights", "indices", "parameters", "embeddings", "results")
 # Of these each engine has its own.
-ENGINE_PROCESSES = ("engine", "requantise", "row_maximum", "exponentials", "reciprocals", "layer_norm")
+ENGINE_PROCESSES = (
+    *("hand_out_passes", "engine", "requantise", "row_maximum", "exponentials", "reciprocals", "layer_norm"),
+    "gather_output",
+)
 PROCESSES = (
     *("read_program", "read_weights", "read_indices", "list_row_groups", "sequence", "read_parameters", "read_input"),
     *("fetch_tiles", *ENGINE_PROCESSES, "write_output"),
@@ -62,13 +65,15 @@ def stream_depths(sizes: Sizes) -> Mapping[str, Ints]:
 @dataclass(frozen=True)
 class Stream:
     """``depth`` names one of `stream_depths`; ``per`` the extents of an array of streams, outermost first; ``buffer``
-    the on-chip buffer (aebert.design.buffers) as which a deep one is bound and counted."""
+    the on-chip buffer (aebert.design.buffers) as which a deep one is bound and counted; ``outward``: between an engine
+    and what all of them share, so from die to die where they lie on different ones."""
 
     name: str
     element: Record | Bit
     depth: str
     per: tuple[str, ...] = ()
     buffer: str = ""
+    outward: bool = False
 
 
 _EACH = ("engines",)
@@ -76,11 +81,13 @@ STREAMS = (
     Stream("parameters_passes", records.PASS, "pass"),
     Stream("input_passes", records.PASS, "pass"),
     Stream("sequencer_passes", records.PASS, "pass"),
-    Stream("requantise_passes", records.PASS, "pass", _EACH),
-    Stream("row_maximum_passes", records.PASS, "pass", _EACH),
-    Stream("exponentials_passes", records.PASS, "pass", _EACH),
-    Stream("reciprocals_passes", records.PASS, "pass", _EACH),
-    Stream("layer_norm_passes", records.PASS, "pass", _EACH),
+    Stream("engine_passes", records.ENGINE_PASS, "pass", _EACH, outward=True),
+    Stream("requantise_passes", records.ENGINE_PASS, "pass", _EACH),
+    Stream("row_maximum_passes", records.ENGINE_PASS, "pass", _EACH),
+    Stream("exponentials_passes", records.ENGINE_PASS, "pass", _EACH),
+    Stream("reciprocals_passes", records.ENGINE_PASS, "pass", _EACH),
+    Stream("layer_norm_passes", records.ENGINE_PASS, "pass", _EACH),
+    Stream("gathered_passes", records.ENGINE_PASS, "pass", _EACH),
     Stream("output_passes", records.PASS, "pass"),
     Stream("stored_tiles", records.TILE, "tile"),
     Stream("stored_indices", records.TILE_INDEX, "tile"),
@@ -89,12 +96,12 @@ STREAMS = (
     Stream("held_awaits", records.HELD_COUNT, "pass"),
     Stream("awaits", records.WRITE_BACK_COUNTS, "pass", _EACH),
     Stream("fetches", records.FETCH, "fetch"),
-    Stream("steps", records.STEP, "step", _EACH),
-    Stream("tiles", records.PLACED_TILE, "placed_tile", _EACH),
-    Stream("tile_tokens", Bit("bool"), "placed_tile", _EACH),
-    Stream("tile_credits", Bit("bool"), "placed_tile", _EACH),
-    Stream("matmul_parameters", records.PARAMETERS, "parameter", _EACH),
-    Stream("norm_parameters", records.PARAMETERS, "parameter", _EACH),
+    Stream("steps", records.STEP, "step", _EACH, outward=True),
+    Stream("tiles", records.PLACED_TILE, "placed_tile", _EACH, outward=True),
+    Stream("tile_tokens", Bit("bool"), "placed_tile", _EACH, outward=True),
+    Stream("tile_credits", Bit("bool"), "placed_tile", _EACH, outward=True),
+    Stream("matmul_parameters", records.PARAMETERS, "parameter", _EACH, outward=True),
+    Stream("norm_parameters", records.PARAMETERS, "parameter", _EACH, outward=True),
     Stream("sums", records.SUM_ROW, "sums", ("engines", "out_lanes")),
     Stream("sum_credits", Bit("bool"), "sums", _EACH),
     Stream("scores", records.TOKEN_VALUES, "vector", _EACH),
@@ -103,12 +110,13 @@ STREAMS = (
     Stream("totals", records.TOKEN_TOTALS, "total", _EACH),
     Stream("quotients", records.TOKEN_RECIPROCALS, "reciprocal", _EACH),
     Stream("addends", records.TOKEN_ADDENDS, "vector", _EACH),
-    Stream("embedding_values", records.PORT_VALUES, "vector", _EACH),
+    Stream("embedding_values", records.PORT_VALUES, "vector", _EACH, outward=True),
     Stream("requantised", records.WRITE_BACK, "write_back", _EACH),
-    Stream("held", records.HELD_WRITE_BACK, "write_back", _EACH),
+    Stream("held", records.HELD_WRITE_BACK, "write_back", _EACH, outward=True),
     Stream("probabilities", records.WRITE_BACK, "write_back", _EACH),
     Stream("normalised", records.WRITE_BACK, "write_back", _EACH),
     Stream("requantised_output", records.PORT_VALUES, "vector", _EACH),
     Stream("softmax_output", records.PORT_VALUES, "vector", _EACH),
     Stream("layer_norm_output", records.PORT_VALUES, "vector", _EACH),
+    Stream("gathered_output", records.PORT_VALUES, "vector", _EACH, outward=True),
 )

@@ -20,9 +20,10 @@ class Widths(Generic[Number]):
 
     ``group``: a token group of a launch; ``slice``: of its rows; ``part``: a slice of a group; ``tile``: a tile of a
     row group; ``operand_row``, ``held_row``, ``residual_row``: addresses of the operand buffer, of keys or values, of
-    the residual stream; ``block``: which of a row's blocks of lanes holds the keys of a tile; ``token``, ``lane``: of
-    an engine's tokens and of out_lanes; ``bank``: of the operand buffer; ``room``: results that the sums FIFOs can
-    take; ``supply``: tiles that wait for an engine; ``channel``: an output of a pass, or a key.
+    the residual stream; ``tile_row``: an operand's row behind the one that a step names; ``block``: which of a row's
+    blocks of lanes holds the keys of a tile; ``token``, ``lane``: of an engine's tokens and of out_lanes; ``bank``:
+    of the operand buffer; ``room``: results that the sums FIFOs can take; ``supply``: tiles that wait for an engine;
+    ``channel``: an output of a pass, or a key.
     """
 
     group: Number
@@ -31,6 +32,7 @@ class Widths(Generic[Number]):
     tile: Number
     operand_row: Number
     held_row: Number
+    tile_row: Number
     block: Number
     token: Number
     lane: Number
@@ -58,6 +60,7 @@ def widths_of_all(sizes: Sizes) -> Widths[Ints]:
         tile=bits_for(largest // sizes.in_lanes),
         operand_row=bits_for(groups * sizes.operand_rows),
         held_row=bits_for(groups * np.maximum(hidden // sizes.in_lanes, hidden // sizes.out_lanes)),
+        tile_row=bits_for(np.maximum(sizes.max_ffn, hidden) // sizes.in_lanes),
         block=bits_for(sizes.tokens // sizes.out_lanes),
         token=bits_for(sizes.engine_tokens),
         lane=bits_for(sizes.out_lanes),

@@ -63,7 +63,7 @@ def _pipelining(function: Function, loop: SourceLoop, constants: frozenset[str])
             yield _finding(function, loop, "loop-pipeline", f"{_called(loop)} has no constant bound to unroll by")
         for inner in loop.inner:
             yield from _pipelining(function, inner, constants)
-    elif all(_is_unrolled(inner) for inner in loop.inner):
+    elif pipeline is None and all(_is_unrolled(inner) for inner in loop.inner):
         yield _finding(function, loop, "loop-pipeline", f"{_called(loop)} is innermost but has no PIPELINE")
     else:
         for inner in loop.inner:

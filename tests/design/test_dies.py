@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from aebert.design.board import Resources, board_names, load_board
-from aebert.design.board_fit import ceilings, check_fit, engine_places, spanned_dies
+from aebert.design.board_fit import LINES_CEILING, ceilings, check_fit, engine_places, spanned_dies
 from aebert.design.default_sizes import default_config
 from aebert.design.dies import DieRun, EnginePlaces, KernelBlocks, fits_dies, place_engines
 from aebert.support.errors import AebertError
@@ -28,7 +28,7 @@ def _column(*counts: float) -> np.ndarray:
 def _blocks(draw: random.Random) -> KernelBlocks:
     shared = _column(*(draw.choice([0, draw.randint(0, 30)]) for _ in range(5)))
     engine = _column(*(draw.choice([0, draw.randint(1, 30)]) for _ in range(5)))
-    return KernelBlocks(shared, engine, np.array([draw.choice([1, 2, 3, 4])]))
+    return KernelBlocks(shared, engine, np.array([draw.choice([1, 2, 3, 4])]), np.array([draw.randint(1, 30)]))
 
 
 def _taken(blocks: KernelBlocks, places: EnginePlaces, die: int) -> np.ndarray:
@@ -36,20 +36,31 @@ def _taken(blocks: KernelBlocks, places: EnginePlaces, die: int) -> np.ndarray:
     return (blocks.shared * (places.shared == die) + blocks.engine * engines)[:, 0]
 
 
+def _across(places: EnginePlaces, boundary: int) -> int:
+    """Engines on the other side of the boundary behind die ``boundary`` than what they share."""
+    return sum(min(engine, places.shared) <= boundary < max(engine, places.shared) for engine in places.engines)
+
+
 def _holds(blocks: KernelBlocks, run: DieRun, places: EnginePlaces) -> bool:
-    return all(
-        (_taken(blocks, places, run.first + number) <= [limit.lut, limit.ff, limit.dsp, limit.bram36, limit.uram]).all()
-        for number, limit in enumerate(run.limits)
+    dies = range(run.first, run.first + len(run.limits))
+    wired = run.lines is None or all(_across(places, die) * blocks.lines[0] <= run.lines for die in dies)
+    return wired and all(
+        (_taken(blocks, places, die) <= [limit.lut, limit.ff, limit.dsp, limit.bram36, limit.uram]).all()
+        for die, limit in zip(dies, run.limits, strict=True)
     )
+
+
+def _runs(draw: random.Random, low: int) -> DieRun:
+    limits = tuple(Resources(*(draw.randint(low, 60) for _ in range(5))) for _ in range(draw.choice([2, 3, 4])))
+    return DieRun(draw.choice([0, 1]), limits, draw.choice([None, draw.randint(0, 90)]))
 
 
 @pytest.mark.parametrize("seed", range(300))
 def test_engines_are_placed_exactly_where_some_assignment_holds(seed: int) -> None:
     draw = random.Random(seed)
-    limits = tuple(Resources(*(draw.randint(0, 60) for _ in range(5))) for _ in range(draw.choice([2, 3])))
-    run = DieRun(draw.choice([0, 1]), limits)
+    run = _runs(draw, 0)
     blocks = _blocks(draw)
-    dies = range(run.first, run.first + len(limits))
+    dies = range(run.first, run.first + len(run.limits))
     possible = any(
         _holds(blocks, run, EnginePlaces(shared, engines))
         for shared in dies
@@ -60,14 +71,18 @@ def test_engines_are_placed_exactly_where_some_assignment_holds(seed: int) -> No
     if places is not None:
         assert _holds(blocks, run, places)
         assert len(places.engines) == blocks.engines[0]
+        assert places.across == max(_across(places, die) for die in dies)
 
 
 def test_many_designs_are_judged_at_once_as_one_by_one() -> None:
     draw = random.Random(7)
-    run = DieRun(0, tuple(Resources(*(draw.randint(20, 60) for _ in range(5))) for _ in range(3)))
+    run = DieRun(0, tuple(Resources(*(draw.randint(20, 60) for _ in range(5))) for _ in range(3)), 70)
     each = [_blocks(draw) for _ in range(40)]
     together = KernelBlocks(
-        *(np.concatenate([getattr(one, name) for one in each], axis=-1) for name in ("shared", "engine", "engines"))
+        *(
+            np.concatenate([getattr(one, name) for one in each], axis=-1)
+            for name in ("shared", "engine", "engines", "lines")
+        )
     )
     expected = [bool(fits_dies(one, run)[0]) for one in each]
     assert fits_dies(together, run).tolist() == expected
@@ -85,6 +100,22 @@ def test_an_engine_that_is_larger_than_a_die_is_refused_and_cut_ones_are_not() -
     assert "no dies for 1 engine(s) of " in message
     assert "choose more engines" in message
     assert "\n" not in message
+
+
+def test_a_design_with_more_wires_than_go_from_die_to_die_is_refused_and_says_so() -> None:
+    board = load_board("u200")
+    (places,) = engine_places(DIES_DESIGN, board)
+    lines = int(check_fit(DIES_DESIGN, board).lines[0])
+    # As many as the most that may be taken of just too few.
+    too_few = int(places.across * lines / LINES_CEILING)
+    with pytest.raises(AebertError) as refusal:
+        check_fit(DIES_DESIGN, replace(board, lines_between_dies=too_few))
+    message = str(refusal.value)
+    assert f"8 engine(s) of {lines} wires to what they share, of which {int(LINES_CEILING * too_few)} may go" in message
+    assert "choose fewer engines" in message
+    assert "\n" not in message
+    check_fit(DIES_DESIGN, replace(board, lines_between_dies=too_few + 2))
+    check_fit(DIES_DESIGN, replace(board, lines_between_dies=None))
 
 
 def test_engines_lie_beside_each_other_as_the_dies_have_room() -> None:

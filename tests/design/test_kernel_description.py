@@ -14,7 +14,7 @@ import pytest
 from aebert.design import kernel_streams
 from aebert.design.buffers import on_chip_buffers
 from aebert.design.cpp_records import Field, MemoryRecord
-from aebert.design.fifos import kernel_fifos
+from aebert.design.fifos import kernel_fifos, lines_outward
 from aebert.design.hardware_config import SETTLE_ITERATIONS, HardwareConfig
 from aebert.design.kernel_records import (
     HELD_WRITE_BACK,
@@ -175,6 +175,23 @@ def test_every_stream_process_and_port_of_the_kernel_is_in_the_description_and_t
         one = sorted([stream.name, f"{stream.name}[0]", f"{stream.name}[1]"])
         assert sorted(ends) in ((one, both) if stream.per else ([stream.name] * 2,)), stream.name
     assert re.findall(r"mode = m_axi port = (\w+)", kernel) == list(PORTS)
+
+
+def test_what_goes_from_die_to_die_are_the_streams_between_an_engine_and_what_all_share() -> None:
+    kernel = _kernel(replace(CONFIG, engines=2))["kernel/kernel.cpp"]
+    ends: dict[str, set[bool]] = {}
+    for process, joined in re.findall(r"AEBERT_PROCESS\((\w+), ([^;]*)\);", kernel):
+        for name in re.findall(r"\w+", joined):
+            ends.setdefault(name, set()).add(process in ENGINE_PROCESSES)
+    assert {stream.name for stream in STREAMS if stream.outward} == {
+        stream.name for stream in STREAMS if ends[stream.name] == {False, True}
+    }
+    widths = {"engine_passes": 352, "tiles": 8 * 2 * 4 + 4 * 4, "held": 8 * 4 + 16 + 2 + 1, "gathered_output": 16 * 4}
+    own = {fifo.name: int(fifo.width_bits[0]) for fifo in kernel_fifos(Sizes.of(replace(CONFIG, engines=2)))[1]}
+    assert {name: own[name] for name in widths} == widths
+    flags = 2 * sum(stream.outward for stream in STREAMS)
+    outward = sum(own[stream.name] for stream in STREAMS if stream.outward)
+    assert lines_outward(Sizes.of(replace(CONFIG, engines=2))).tolist() == [outward + flags]
 
 
 def test_every_kind_and_flag_has_its_number_and_note_in_the_kernel() -> None:

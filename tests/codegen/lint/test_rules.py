@@ -134,6 +134,11 @@ def test_a_loop_that_breaks_a_rule_is_found_and_breaks_no_other(rule: str, loop:
     assert [found for _, found in rules_found(function(loop))] == [rule]
 
 
+def test_a_loop_that_is_not_to_be_pipelined_says_so() -> None:
+    loop = "L:\n  for (int i = 0; i < 4; ++i) {\n#pragma HLS PIPELINE off\n    out[i] = 0;\n  }"
+    assert rules_found(function(loop)) == []
+
+
 def test_recursion_is_found_through_other_functions_and_through_a_macro() -> None:
     code = """
     #define PROCESS(process, ...) process(__VA_ARGS__)

@@ -17,6 +17,6 @@ def test_every_loop_has_its_ii_at_the_clock_of_its_board() -> None:
     *boards, beyond = scheduled([*designs, too_fast])
     for found in boards:
         board = found.design.board.name
-        assert len(found.loops) == 19, board
+        assert len(found.loops) == 20, board
         assert set(found.misses) == KNOWN_MISSES.get(board, set()), board
     assert "engine.Steps" in beyond.misses

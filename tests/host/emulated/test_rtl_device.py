@@ -120,7 +120,7 @@ def stored(
 
 
 def test_every_pipelined_loop_has_the_interval_and_the_stages_of_its_schedule(simulated: Simulated) -> None:
-    assert len(simulated.rtl.loops) == 19
+    assert len(simulated.rtl.loops) == 20
     for loop in simulated.rtl.loops:
         assert loop.depth == loop.scheduled_depth, loop.name
 
