@@ -23,6 +23,8 @@ PROCESSES = (
 )
 
 PASS_DEPTH = 4
+# Passes that the program is ahead of a unit behind an engine: in two FIFOs and in what hands them on.
+PASSES_AHEAD = 2 * PASS_DEPTH + 1
 HEADER_DEPTH = 2
 ROW_GROUP_DEPTH = 32
 # A step waits for its tile, which is fetched on a command of the same moment.

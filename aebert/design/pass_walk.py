@@ -11,7 +11,7 @@ from aebert.design.bandwidth import MemoryRates
 from aebert.design.hardware_config import BURST_BYTES, OUTSTANDING_BURSTS, PROBABILITY_SLOTS
 from aebert.design.head_places import PROJECTIONS, head_widths
 from aebert.design.kernel_records import PARAMETER_BYTES, PASS_BYTES
-from aebert.design.kernel_streams import PASS_DEPTH, PLACED_TILE_DEPTH, STEP_DEPTH, stream_depths
+from aebert.design.kernel_streams import PASSES_AHEAD, PLACED_TILE_DEPTH, STEP_DEPTH, stream_depths
 from aebert.design.launch_clock import Clock, CycleCount, Done, PassTime, ScoredHead
 from aebert.design.pipeline_latencies import Latencies
 from aebert.design.size_arrays import Floats, Sizes
@@ -106,8 +106,8 @@ class Walk:
         zero = np.zeros(len(sizes.tokens))
         self.clock = Clock(*([zero] * len(fields(Clock))))
         # When the process that is furthest behind, the reciprocals, took each of the last passes: it holds up the
-        # program, which reaches all processes at once.
-        self._taken = deque([zero] * PASS_DEPTH, maxlen=PASS_DEPTH)
+        # program, which reaches all engines and the processes at the ports at once.
+        self._taken = deque([zero] * PASSES_AHEAD, maxlen=PASSES_AHEAD)
         self._attended: list[Done] = []  # passes of this layer's attention
         self._exponentials = zero  # when those of the last head with a context were done
         self.passes: list[PassTime] | None = None  # what `time_passes` asks for
