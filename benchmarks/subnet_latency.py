@@ -84,11 +84,11 @@ def print_errors() -> None:
         design = Design(design.config, design.board, clock)
         kind = launch_kind(design, shape, (LENGTH,))
         halves = half_layers(kind)
-        least, most = kind.tile_limits
+        least, most = kind.tile_limits()
         share = np.random.default_rng(1).uniform(0.05, 1.0, (500, shape.layers, len(MATRIX_NAMES)))
         tiles: Floats = np.maximum(share * most, least)
         error = np.abs(halves.cycles(tiles) / kind.count(tiles).total - 1)
-        planes = len(halves.attention.offsets) + len(halves.ffn.offsets)
+        planes = len(halves.attention[shape.heads].offsets) + len(halves.ffn.offsets)
         print(
             f"{name:10} {'x'.join(map(str, lanes)):9} {planes:2} planes, stated error {halves.error:.1e}, worst "
             f"{error.max():.1e}"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aebert.design.hardware_config import HardwareConfig
-from aebert.design.head_places import PROJECTIONS, head_places, head_width, is_padded, pad_heads
+from aebert.design.head_places import PROJECTIONS, head_channels, head_places, head_width, kept_heads, pad_heads
 from aebert.design.kernel_records import PARAMETER_BYTES, PARAMETERS, PASS, PassKind
 from aebert.design.program import Pass, Program
 from aebert.models.encoder import MATRIX_NAMES, EncoderShape, MatrixName
@@ -72,9 +72,14 @@ class MatrixImage:
     tiles: int
 
 
-def matrix_image(linear: QuantisedLinear, name: MatrixName, shape: EncoderShape, config: HardwareConfig) -> MatrixImage:
-    """Raises AebertError when the matrix is not whole tiles."""
-    padded = pad_heads(linear.weight, name, shape, config.in_lanes)
+def matrix_image(
+    linear: QuantisedLinear, name: MatrixName, shape: EncoderShape, config: HardwareConfig, kept: Sequence[int]
+) -> MatrixImage:
+    """``kept``: the heads whose outputs of query, key and value the program computes.
+
+    Raises AebertError when the matrix is not whole tiles.
+    """
+    padded = pad_heads(linear.weight, name, shape, config.in_lanes, kept)
     packed = pack_matrix(padded, config.out_lanes, config.in_lanes)
     return MatrixImage(
         weights=packed.weights.reshape(-1).view(np.uint8),
@@ -88,9 +93,24 @@ def build_memory_image(quantised: QuantisedEncoder, config: HardwareConfig) -> M
     config.check_fits(quantised.shape)
     shape = quantised.shape
     matrices = [
-        matrix_image(layer.matrix(name), name, shape, config) for layer in quantised.layers for name in MATRIX_NAMES
+        matrix_image(layer.matrix(name), name, shape, config, kept)
+        for layer, kept in zip(quantised.layers, encoder_heads(quantised), strict=True)
+        for name in MATRIX_NAMES
     ]
     return join_images(matrices, quantised, config)
+
+
+def encoder_heads(quantised: QuantisedEncoder) -> list[tuple[int, ...]]:
+    """The heads that each layer keeps."""
+    return [kept_heads(layer.attention_output.weight, quantised.shape.heads) for layer in quantised.layers]
+
+
+def removed_heads(quantised: QuantisedEncoder) -> str:
+    """How many heads have no passes, in words; empty where all have."""
+    shape = quantised.shape
+    total = shape.layers * shape.heads
+    removed = total - sum(map(len, encoder_heads(quantised)))
+    return f"{removed} of {total} heads are removed and have no passes" if removed else ""
 
 
 def join_images(matrices: Sequence[MatrixImage], quantised: QuantisedEncoder, config: HardwareConfig) -> MemoryImage:
@@ -105,7 +125,7 @@ def join_images(matrices: Sequence[MatrixImage], quantised: QuantisedEncoder, co
         weights=_whole_words(np.concatenate([matrix.weights for matrix in matrices]), config),
         indices=indices,
         parameters=_parameter_bytes(quantised, config),
-        parameter_words=_parameter_words(quantised.shape, config),
+        parameter_words=_parameter_words(quantised, config),
         tiles=tuple(
             tuple(matrix.tiles for matrix in matrices[first : first + per_layer])
             for first in range(0, len(matrices), per_layer)
@@ -122,17 +142,18 @@ def stored_memory_image(
     indices: Bytes,
     parameters: Bytes,
     counts: LaunchCounts,
-    shape: EncoderShape,
+    quantised: QuantisedEncoder,
     config: HardwareConfig,
 ) -> MemoryImage:
-    """The image whose buffers were read from a project. The place of each parameter block follows from ``shape``, the
-    tiles of each matrix stand in the index stream. Raises AebertError for a stream that is not of such an encoder."""
-    tiles = read_tile_counts(indices, shape, config)
+    """The image whose buffers were read from a project of ``quantised``, from which the place of each parameter block
+    follows; the tiles of each matrix stand in the index stream. Raises AebertError for a stream that is not of it."""
+    heads = [len(kept) for kept in encoder_heads(quantised)]
+    tiles = read_tile_counts(indices, quantised.shape, heads, config)
     if sum(map(sum, tiles)) != counts.tile_count:
         raise AebertError(
             f"index stream: {sum(map(sum, tiles))} tiles, the manifest says {counts.tile_count}; generate again"
         )
-    return MemoryImage(weights, indices, parameters, _parameter_words(shape, config), tiles, counts)
+    return MemoryImage(weights, indices, parameters, _parameter_words(quantised, config), tiles, counts)
 
 
 def _whole_words(data: Bytes, config: HardwareConfig) -> Bytes:
@@ -173,22 +194,21 @@ def _blocks(
     shape = quantised.shape
     width = head_width(shape, config.in_lanes)
 
-    def padded(block: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-        """With zeros for the channels that pad heads: sums of zero stay zero whatever the constants."""
-        if not is_padded(shape, config.in_lanes):
-            return block
-        result = np.zeros(shape.heads * width, block.dtype)
+    def padded(block: npt.NDArray[np.void], heads: Sequence[int]) -> npt.NDArray[np.void]:
+        """Those of ``heads``, with zeros for the channels that pad them: sums of zero stay zero whatever the
+        constants."""
+        result = np.zeros(len(heads) * width, block.dtype)
         result["shift"] = block["shift"][0]
-        result[head_places(shape, config.in_lanes)] = block
+        result[head_places(shape, config.in_lanes, heads)] = block[head_channels(shape, heads)]
         return result
 
     yield (-1, PassKind.LOAD.name.lower(), -1), [_requantiser_block(quantised.input_requantiser)]
-    for number, layer in enumerate(quantised.layers):
-        for name in PROJECTIONS:
-            yield (number, name, -1), [padded(_matmul_block(layer.matrix(name)))]
-        context = padded(_requantiser_block(layer.context))
-        for head in range(shape.heads):
-            yield (number, PassKind.CONTEXT.name.lower(), head), [context[head * width : (head + 1) * width]]
+    for number, (layer, kept) in enumerate(zip(quantised.layers, encoder_heads(quantised), strict=True)):
+        for name in PROJECTIONS if kept else ():
+            yield (number, name, -1), [padded(_matmul_block(layer.matrix(name)), kept)]
+        context = _requantiser_block(layer.context)
+        for head in kept:
+            yield (number, PassKind.CONTEXT.name.lower(), head), [padded(context, [head])]
         yield (
             (number, "attention_output", -1),
             [_matmul_block(layer.attention_output), _norm_block(layer.attention_norm)],
@@ -197,25 +217,26 @@ def _blocks(
         yield (number, "ffn_out", -1), [_matmul_block(layer.ffn_out), _norm_block(layer.ffn_norm)]
 
 
-def _block_channels(shape: EncoderShape, config: HardwareConfig) -> Iterator[tuple[BlockKey, list[int]]]:
+def _block_channels(quantised: QuantisedEncoder, config: HardwareConfig) -> Iterator[tuple[BlockKey, list[int]]]:
     """How many channels each piece of every block of `_blocks` holds."""
+    shape = quantised.shape
     width = head_width(shape, config.in_lanes)
     yield (-1, PassKind.LOAD.name.lower(), -1), [shape.hidden]
-    for number in range(shape.layers):
-        for name in PROJECTIONS:
-            yield (number, name, -1), [shape.heads * width]
-        for head in range(shape.heads):
+    for number, kept in enumerate(encoder_heads(quantised)):
+        for name in PROJECTIONS if kept else ():
+            yield (number, name, -1), [len(kept) * width]
+        for head in kept:
             yield (number, PassKind.CONTEXT.name.lower(), head), [width]
         yield (number, "attention_output", -1), [shape.hidden, shape.hidden]
         yield (number, "ffn_in", -1), [shape.ffn]
         yield (number, "ffn_out", -1), [shape.hidden, shape.hidden]
 
 
-def _parameter_words(shape: EncoderShape, config: HardwareConfig) -> dict[BlockKey, int]:
+def _parameter_words(quantised: QuantisedEncoder, config: HardwareConfig) -> dict[BlockKey, int]:
     """The first word of each block: they lie one after another, each piece beginning on a word."""
     first_word: dict[BlockKey, int] = {}
     position = 0
-    for key, channels in _block_channels(shape, config):
+    for key, channels in _block_channels(quantised, config):
         first_word[key] = position
         position += sum(-(-count * PARAMETER_BYTES // config.word_bytes) for count in channels)
     return first_word
@@ -224,7 +245,7 @@ def _parameter_words(shape: EncoderShape, config: HardwareConfig) -> dict[BlockK
 def _parameter_bytes(quantised: QuantisedEncoder, config: HardwareConfig) -> Bytes:
     """All blocks as `_parameter_words` places them."""
     pieces: list[Bytes] = []
-    expected = _block_channels(quantised.shape, config)
+    expected = _block_channels(quantised, config)
     for (key, blocks), (place, channels) in zip(_blocks(quantised, config), expected, strict=True):
         assert (key, [len(block) for block in blocks]) == (place, channels)
         pieces += [_whole_words(block.view(np.uint8).reshape(-1), config) for block in blocks]

@@ -8,14 +8,15 @@ the shorter ones are filled with zero vectors: bank-balanced patterns leave noth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from aebert.design.hardware_config import HardwareConfig
-from aebert.design.head_places import row_groups
-from aebert.models.encoder import MATRIX_NAMES, EncoderShape
+from aebert.design.head_places import PROJECTIONS, head_width
+from aebert.models.encoder import MATRIX_NAMES, EncoderShape, matrix_sizes
 from aebert.support.errors import AebertError
 
 
@@ -76,9 +77,10 @@ def index_words(packed: PackedMatrix, config: HardwareConfig) -> npt.NDArray[np.
     the last. The rows of their tiles follow, ``index_bytes`` per lane, filled up to a whole word.
     """
     dtype = np.dtype("<u1") if config.index_bytes == 1 else np.dtype("<u2")
-    lanes = np.ascontiguousarray(packed.rows.astype(dtype)).view(np.uint8).reshape(packed.tiles, -1)
-    per_word = config.word_bytes // lanes.shape[1]
-    pieces: list[npt.NDArray[np.uint8]] = []
+    lane_bytes = config.in_lanes * config.index_bytes
+    lanes = np.ascontiguousarray(packed.rows.astype(dtype)).view(np.uint8).reshape(packed.tiles, lane_bytes)
+    per_word = config.word_bytes // lane_bytes
+    pieces = [np.zeros((0, config.word_bytes), np.uint8)]
     first = 0
     for start in range(0, len(packed.counts), config.header_counts):
         counts = packed.counts[start : start + config.header_counts].astype(np.int64)
@@ -86,7 +88,7 @@ def index_words(packed: PackedMatrix, config: HardwareConfig) -> npt.NDArray[np.
         header = np.zeros(config.word_bytes // 2, np.dtype("<u2"))
         header[0] = total
         header[1 : 1 + len(counts)] = counts
-        block = np.zeros((-(-total // per_word) * per_word, lanes.shape[1]), np.uint8)
+        block = np.zeros((-(-total // per_word) * per_word, lane_bytes), np.uint8)
         block[:total] = lanes[first : first + total]
         pieces += [header.view(np.uint8)[None], block.reshape(-1, config.word_bytes)]
         first += total
@@ -94,24 +96,29 @@ def index_words(packed: PackedMatrix, config: HardwareConfig) -> npt.NDArray[np.
 
 
 def read_tile_counts(
-    stream: npt.NDArray[np.uint8], shape: EncoderShape, config: HardwareConfig
+    stream: npt.NDArray[np.uint8], shape: EncoderShape, heads: Sequence[int], config: HardwareConfig
 ) -> tuple[tuple[int, ...], ...]:
     """Tiles of every matrix, [layers][MATRIX_NAMES], from the headers of an encoder's whole index stream
-    (`index_words` of all its matrices). Raises AebertError when the stream is not of such an encoder."""
+    (`index_words` of all its matrices), of which each layer keeps so many ``heads``. Raises AebertError when the stream
+    is not of such an encoder."""
     words = stream.reshape(-1, config.word_bytes)
     per_word = config.word_bytes // (config.in_lanes * config.index_bytes)
-    lanes = np.array([config.out_lanes]), np.array([config.in_lanes])
+    width = head_width(shape, config.in_lanes)
     position, layers = 0, []
-    for _ in range(shape.layers):
+    for kept in heads:
         layer = []
         for name in MATRIX_NAMES:
-            filled, empty = row_groups(shape, name, *lanes)
-            groups = int(filled[0] + empty[0])
-            tiles = 0
-            for _ in range(0, groups, config.header_counts):
+            outputs = kept * width if name in PROJECTIONS else matrix_sizes(shape, name)[0]
+            groups, tiles = outputs // config.out_lanes, 0
+            for first in range(0, groups, config.header_counts):
                 if position >= len(words):
                     raise AebertError(f"index stream: ends within {name}; generate the project again")
-                chunk = int(words[position].view(np.dtype("<u2"))[0])
+                header = words[position].view(np.dtype("<u2"))
+                listed = min(groups - first, config.header_counts)
+                # A row group has at least one tile.
+                if np.count_nonzero(header[1:]) != listed or not header[1 : 1 + listed].all():
+                    raise AebertError(f"index stream: not {groups} row groups of {name}; generate the project again")
+                chunk = int(header[0])
                 tiles += chunk
                 position += 1 - (-chunk // per_word)
             layer.append(tiles)

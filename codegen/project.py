@@ -148,7 +148,7 @@ def load_project(directory: Path | str, *, trust_changes: bool = False) -> Proje
             f"{directory / QUANTISED_FOLDER}: of another subnet than the manifest; generate the project again"
         )
     weights, indices, parameters = (_read_buffer(directory, name, manifest) for name in MEMORY_BUFFERS)
-    image = stored_memory_image(weights, indices, parameters, manifest.counts, quantised.shape, manifest.config)
+    image = stored_memory_image(weights, indices, parameters, manifest.counts, quantised, manifest.config)
     return Project(directory, manifest, quantised, image, trust_changes)
 
 

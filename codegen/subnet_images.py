@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aebert.design.hardware_config import HardwareConfig
+from aebert.design.head_places import PROJECTIONS, kept_heads
 from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape, Linear, MatrixName
 from aebert.numerics.quantised import QuantisedEncoder, QuantisedLinear
 from aebert.quantisation.fixed_scales import FixedScales, linear_digest
@@ -14,7 +15,8 @@ from codegen.memory_image import MatrixImage, MemoryImage, join_images, matrix_i
 # Of remembered matrices. A search's candidates share them: at most its levels times the matrices of the model.
 CACHE_BYTES = 512 << 20
 
-_Key = tuple[int, MatrixName, bytes]
+_Heads = tuple[int, ...]
+_Key = tuple[int, MatrixName, bytes, _Heads]
 
 
 @dataclass(frozen=True)
@@ -41,19 +43,26 @@ class SubnetImages:
     def encode(self, subnet: Encoder) -> tuple[QuantisedEncoder, MemoryImage]:
         """Raises AebertError when the subnet is not of the model, or does not fit the design."""
         self._config.check_fits(subnet.shape)
+        shape = subnet.shape
         matrices: dict[tuple[int, MatrixName], _Matrix] = {}
+        kept: dict[int, _Heads] = {}
 
         def matrix(layer: int, name: MatrixName, linear: Linear) -> QuantisedLinear:
-            matrices[layer, name] = found = self._matrix(subnet.shape, layer, name, linear)
+            if layer not in kept:
+                # The output decides, once it is quantised, which heads are computed.
+                output = self._matrix(shape, layer, "attention_output", subnet.layers[layer].attention_output, ())
+                kept[layer] = kept_heads(output.quantised.weight, shape.heads)
+            heads = kept[layer] if name in PROJECTIONS else ()
+            matrices[layer, name] = found = self._matrix(shape, layer, name, linear, heads)
             return found.quantised
 
         quantised = self._scales.quantise(subnet, matrix)
-        images = [matrices[layer, name].image for layer in range(subnet.shape.layers) for name in MATRIX_NAMES]
+        images = [matrices[layer, name].image for layer in range(shape.layers) for name in MATRIX_NAMES]
         return quantised, join_images(images, quantised, self._config)
 
-    def _matrix(self, shape: EncoderShape, layer: int, name: MatrixName, linear: Linear) -> _Matrix:
+    def _matrix(self, shape: EncoderShape, layer: int, name: MatrixName, linear: Linear, heads: _Heads) -> _Matrix:
         def made() -> _Matrix:
             quantised = self._scales.quantise_matrix(layer, name, linear)
-            return _Matrix(quantised, matrix_image(quantised, name, shape, self._config))
+            return _Matrix(quantised, matrix_image(quantised, name, shape, self._config, heads))
 
-        return self._known.get((layer, name, linear_digest(linear)), made)
+        return self._known.get((layer, name, linear_digest(linear), heads), made)

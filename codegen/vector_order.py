@@ -18,7 +18,8 @@ Int16Array = npt.NDArray[np.int16]
 
 @dataclass(frozen=True)
 class StoredPass:
-    """What one pass put out: int16 [tokens of its token groups, the model's channels (keys, for scores)]."""
+    """What one pass put out: int16 [tokens of its token groups, those of the model's channels that it computes (keys,
+    for scores)]."""
 
     step: Pass
     values: Int16Array
@@ -88,7 +89,7 @@ def expected_values(step: Pass, traces: Sequence[LayerTrace], residual: Int16Arr
         size = trace.context.shape[1] // len(trace.probabilities)
         return trace.context[:, step.head * size : (step.head + 1) * size].astype(np.int16)
     values: Int16Array = getattr(trace, step.name).astype(np.int16)
-    return values
+    return values if step.channels is None else values[:, list(step.channels)]
 
 
 def expected_bytes(

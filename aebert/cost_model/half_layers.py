@@ -4,30 +4,34 @@ A LayerNorm lets nothing of the next pass start before it, so the cycles of a la
 to the first LayerNorm, FFN to the second. Those of a half layer are maxima and sums of terms linear in its matrices'
 tiles: a convex, piecewise linear function, that is, the maximum of a few planes. The planes are tangents of the closed
 form itself, found by Kelley's cutting-plane method (1960); what the closed form has that is not convex is left over as
-`HalfLayers.error`, measured at tile counts that the planes have not seen.
+`HalfLayers.error`, measured at tile counts that the planes have not seen. Each number of heads that a layer may keep
+has planes of its own for its first half.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from aebert.design.bandwidth import MemoryRates
-from aebert.design.head_places import row_groups
+from aebert.design.head_places import PROJECTIONS, row_groups
 from aebert.design.launch_clock import CycleCount
 from aebert.design.launch_cycles import count_cycles, time_passes
 from aebert.design.pipeline_latencies import DEFAULT_LATENCIES, Latencies
 from aebert.design.size_arrays import Floats, Ints, Sizes
-from aebert.design.workload import Workload, dense_tiles
+from aebert.design.workload import TileCounts, Workload, dense_tiles
 from aebert.models.encoder import MATRIX_NAMES, EncoderShape
 
 ATTENTION, FFN = slice(0, 4), slice(4, 6)  # of MATRIX_NAMES
 _ATTENTION_PASSES = ("query", "key", "value", "scores", "context", "attention_output")
+_ATTENTION_OUTPUT = MATRIX_NAMES.index("attention_output")
 _PROBES = 384
 _MOST_PLANES = 16
 _TOLERANCE = 2e-5  # of a half layer's cycles
 _STEP = 0.25  # tiles, for slopes
+_MIXTURES = 8  # of layers that keep unlike numbers of heads, where the error is measured
 
 
 @dataclass(frozen=True)
@@ -50,34 +54,46 @@ class HalfLayers:
     """Cycles of launches of one kind (design, encoder shape, sequence lengths, memory) as a function of the tiles.
 
     ``rest``: cycles of loading, storing and of what the first layer need not wait for. ``error``: the largest deviation
-    from the closed form that was found at random tile counts, relative. ``groups``: token groups that each tile meets;
-    ``steps``: of the engine in the attention of a layer, whose weights are keys and values; ``interval``: its II.
+    from the closed form that was found at random tile counts, relative. ``attention``: by the heads that the layer
+    keeps. ``groups``: token groups that each tile meets; ``steps``: of the engine in the attention of a head, whose
+    weights are keys and values; ``interval``: its II. ``heads``: of the encoder.
     """
 
-    attention: Planes
+    attention: Mapping[int, Planes]
     ffn: Planes
     rest: float
     error: float
     groups: int
     steps: float
+    heads: int
     interval: float = 1.0
 
-    def engine_cycles(self, tiles: Floats) -> Floats:
+    def engine_cycles(self, tiles: Floats, heads: Ints | None = None) -> Floats:
         """Of those of `cycles`, the ones of the engine's steps [candidates]."""
         flat = tiles.reshape(len(tiles), -1)
         cycles: Floats = flat @ np.full(flat.shape[1], self.interval * self.groups)
-        cycles += self.interval * self.steps * tiles.shape[1]
+        cycles += self.interval * self.steps * (self.heads * tiles.shape[1] if heads is None else heads.sum(axis=1))
         return cycles
 
-    def cycles(self, tiles: Floats) -> Floats:
-        """Cycles [candidates] of encoders with ``tiles`` [candidates, layers, matrices], ordered as MATRIX_NAMES."""
+    def cycles(self, tiles: Floats, heads: Ints | None = None) -> Floats:
+        """Cycles [candidates] of encoders with ``tiles`` [candidates, layers, matrices], ordered as MATRIX_NAMES, whose
+        layers keep ``heads`` [candidates, layers], or all."""
         candidates, layers, matrices = tiles.shape
         flat = tiles.reshape(-1, matrices).T
-        halves = self.attention(flat[ATTENTION])
+        halves = self._attention(flat[ATTENTION], heads)
         halves += self.ffn(flat[FFN])
         total: Floats = halves.reshape(candidates, layers) @ np.ones(layers)
         total += self.rest
         return total
+
+    def _attention(self, tiles: Floats, heads: Ints | None) -> Floats:
+        if heads is None:
+            return self.attention[self.heads](tiles)
+        cycles, kept = np.empty(tiles.shape[1]), heads.ravel()
+        for count in np.unique(kept).tolist():
+            chosen = np.flatnonzero(kept == count)
+            cycles[chosen] = self.attention[count](tiles[:, chosen])
+        return cycles
 
 
 @dataclass(frozen=True)
@@ -91,71 +107,98 @@ class LaunchKind:
     memory: MemoryRates
     latencies: Latencies = DEFAULT_LATENCIES
 
-    def count(self, tiles: Floats | Ints) -> CycleCount:
-        """The closed form's own cycles [candidates], for ``tiles`` [candidates, layers, matrices]."""
-        return count_cycles(*self._launches(tiles), memory=self.memory, latencies=self.latencies)
+    def count(self, tiles: Floats | Ints, heads: Sequence[int] | None = None) -> CycleCount:
+        """The closed form's own cycles [candidates], for ``tiles`` [candidates, layers, matrices] and, of all
+        candidates, ``heads`` [layers] (all, where not given)."""
+        return count_cycles(*self._launches(tiles, heads), memory=self.memory, latencies=self.latencies)
 
-    def second_layer(self, tiles: Floats) -> tuple[Floats, Floats]:
-        """Cycles [candidates] of the two halves of the second layer."""
+    def second_layer(self, tiles: Floats, heads: int) -> tuple[Floats, Floats]:
+        """Cycles [candidates] of the two halves of the second layer, where both layers keep ``heads``."""
         attention, ffn = np.zeros(len(tiles)), np.zeros(len(tiles))
         half = attention
-        for step in time_passes(*self._launches(tiles), memory=self.memory, latencies=self.latencies):
+        launches = self._launches(tiles, (heads, heads))
+        for step in time_passes(*launches, memory=self.memory, latencies=self.latencies):
             if step.layer == 1:
                 if step.name != "layer_norm":
                     half = attention if step.name in _ATTENTION_PASSES else ffn
                 half += step.cycles
         return attention, ffn
 
-    def _launches(self, tiles: Floats | Ints) -> tuple[Sizes, Workload]:
+    def _launches(self, tiles: Floats | Ints, heads: Sequence[int] | None) -> tuple[Sizes, Workload]:
         counts: Floats = np.moveaxis(np.asarray(tiles, np.float64), 0, -1)
         shape = replace(self.shape, layers=len(counts))
-        return self.sizes.take(np.zeros(len(tiles), np.int64)), Workload(shape, lambda _: counts, self.lengths)
+        held = TileCounts(lambda _: counts, None if heads is None else tuple(heads))
+        return self.sizes.take(np.zeros(len(tiles), np.int64)), Workload(shape, held, self.lengths)
 
-    @property
-    def tile_limits(self) -> tuple[Floats, Floats]:
-        """Fewest and most tiles [matrices] of each matrix: a row group has at least one."""
+    def tile_limits(self, heads: int | None = None) -> tuple[Floats, Floats]:
+        """Fewest and most tiles [matrices] of each matrix of a layer that keeps ``heads`` (all, where not given): a row
+        group has at least one, and the attention output no more where it reads no head."""
         lanes = self.sizes.out_lanes, self.sizes.in_lanes
-        least = [sum(row_groups(self.shape, name, *lanes)) for name in MATRIX_NAMES]
-        most = [dense_tiles(self.shape, name, self.sizes) for name in MATRIX_NAMES]
-        return np.array(least, np.float64)[:, 0], np.array(most, np.float64)[:, 0]
+        share = 1.0 if heads is None else heads / self.shape.heads
+        kept: Floats = np.array([share if name in PROJECTIONS else 1.0 for name in MATRIX_NAMES])
+        groups = [row_groups(self.shape, name, *lanes) for name in MATRIX_NAMES]
+        least: Floats = kept * np.array([filled[0] + empty[0] for filled, empty in groups])
+        most: Floats = kept * np.array([dense_tiles(self.shape, name, self.sizes)[0] for name in MATRIX_NAMES])
+        if heads == 0:
+            most[_ATTENTION_OUTPUT] = least[_ATTENTION_OUTPUT]
+        return least, most
 
 
-def half_layers(kind: LaunchKind) -> HalfLayers:
-    """Taken from the closed form at random tile counts."""
+def half_layers(kind: LaunchKind, heads: Sequence[int] | None = None) -> HalfLayers:
+    """Taken from the closed form at random tile counts, for layers that keep as many heads as ``heads`` lists (all,
+    where not given)."""
     random = np.random.default_rng(0)
-    least, most = np.log(kind.tile_limits)
+    whole = kind.shape.heads
+    counts = sorted({whole, *(heads or ())}, reverse=True)
 
-    def draw(layers: int) -> Floats:
-        # Evenly in the logarithm: the kinks lie at few tiles, where results leave more slowly than tiles arrive.
-        drawn: Floats = np.exp(random.uniform(least, most, (_PROBES, layers, len(MATRIX_NAMES))))
+    def draw(probes: int, kept: Sequence[int]) -> Floats:
+        """[probes, layers, matrices], evenly in the logarithm: the kinks lie at few tiles, where results leave more
+        slowly than tiles arrive."""
+        least, most = np.array([kind.tile_limits(count) for count in kept]).swapaxes(0, 1)
+        ratio = np.divide(most, least, out=np.ones_like(most), where=least > 0)
+        drawn: Floats = least * ratio ** random.random((probes, *least.shape))
         return drawn
 
-    probes = draw(2)
-    halves = kind.second_layer(probes)
-    slopes = _slopes(kind, probes, halves)
-    planes = [
-        _cut(probes[:, 1, matrices], cycles, steep)
-        for matrices, cycles, steep in zip((ATTENTION, FFN), halves, slopes, strict=True)
-    ]
+    attention: dict[int, Planes] = {}
+    ffn = None
+    for count in counts:
+        probes = draw(_PROBES, (count, count))
+        halves = kind.second_layer(probes, count)
+        slopes = _slopes(kind, probes, halves, count)
+        attention[count] = _cut(probes[:, 1, ATTENTION], halves[0], slopes[0])
+        if count == whole:
+            ffn = _cut(probes[:, 1, FFN], halves[1], slopes[1])
+    assert ffn is not None
     groups = sum(-(-length // int(kind.sizes.tokens[0])) for length in kind.lengths)
-    found = HalfLayers(planes[0], planes[1], 0.0, 0.0, groups, 0.0)
+    found = HalfLayers(attention, ffn, 0.0, 0.0, groups, 0.0, whole)
+
     # At four layers and tile counts of their own: what the sum over half layers leaves out, and by how much it errs.
-    fresh = draw(4)
-    walked = kind.count(fresh)
-    rests = walked.total - found.cycles(fresh)
-    rest = float((rests.min() + rests.max()) / 2)
-    error = float(np.max(np.abs(rests - rest) / walked.total))
-    steps = float((walked.lane_cycles - found.engine_cycles(fresh))[0]) / fresh.shape[1]
-    return replace(found, rest=rest, error=error, steps=steps, interval=kind.latencies.engine_interval)
+    rests, totals = [], []
+    mixtures = [(whole,) * 4] if len(counts) == 1 else random.choice(counts, (_MIXTURES, 4)).tolist()
+    for kept in mixtures:
+        fresh = draw(_PROBES // len(mixtures), kept)
+        walked = kind.count(fresh, kept).total
+        totals.append(walked)
+        rests.append(walked - found.cycles(fresh, np.broadcast_to(kept, fresh.shape[:2])))
+    rest = float((np.min(rests) + np.max(rests)) / 2)
+    one = np.ones((1, 1, len(MATRIX_NAMES)))
+    return replace(
+        found,
+        rest=rest,
+        error=float(np.max(np.abs(np.array(rests) - rest) / np.array(totals))),
+        steps=float((kind.count(one, (1,)).lane_cycles - found.engine_cycles(one))[0]),
+        interval=kind.latencies.engine_interval,
+    )
 
 
-def _slopes(kind: LaunchKind, probes: Floats, halves: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+def _slopes(kind: LaunchKind, probes: Floats, halves: tuple[Floats, Floats], heads: int) -> tuple[Floats, Floats]:
     """Derivatives [probes, matrices] of either half of the second layer by the tiles of its own matrices."""
     count, matrices = len(probes), len(MATRIX_NAMES)
     moved = np.repeat(probes[None], matrices, axis=0)
     for matrix in range(matrices):
         moved[matrix, :, 1, matrix] += _STEP
-    attention, ffn = (cycles.reshape(matrices, count) for cycles in kind.second_layer(moved.reshape(-1, 2, matrices)))
+    moved_halves = kind.second_layer(moved.reshape(-1, 2, matrices), heads)
+    attention, ffn = (cycles.reshape(matrices, count) for cycles in moved_halves)
     return (attention[ATTENTION] - halves[0]).T / _STEP, (ffn[FFN] - halves[1]).T / _STEP
 
 

@@ -20,6 +20,7 @@ from aebert.design.design import Design
 from aebert.design.pipeline_latencies import DEFAULT_LATENCIES, Latencies
 from aebert.design.size_arrays import Floats, Ints, Sizes
 from aebert.models.encoder import EncoderShape
+from aebert.pruning.candidate import Candidate
 from aebert.pruning.zero_patterns import Pattern, parse_pattern
 from aebert.records.source_kind import SourceKind
 from aebert.support.errors import AebertError
@@ -74,9 +75,9 @@ class SubnetLatency:
         total, engine = np.empty(len(kept)), np.empty(len(kept))
         for start in range(0, len(kept), _CHUNK):
             part = slice(start, start + _CHUNK)
-            tiles = self.tiles(kept[part])
-            total[part] = self.halves.cycles(tiles)
-            engine[part] = self.halves.engine_cycles(tiles)
+            tiles, heads = self.tiles(kept[part]), self.tiles.heads(kept[part])
+            total[part] = self.halves.cycles(tiles, heads)
+            engine[part] = self.halves.engine_cycles(tiles, heads)
         return total, engine
 
 
@@ -111,7 +112,8 @@ class DesignLatency:
         Raises AebertError where the pattern does not divide the encoder's matrices.
         """
         model = pattern_tile_model(self.shape, pattern, self.design.config) if tiles is None else tiles
-        halves = half_layers(replace(launch_kind(self.design, self.shape, self.lengths), latencies=self.latencies))
+        kind = replace(launch_kind(self.design, self.shape, self.lengths), latencies=self.latencies)
+        halves = half_layers(kind, model.head_counts)
         spread = combine(self.coefficients.spread, Spread.within(halves.error, "kinks of the closed form"))
         if model.spread:
             spread = combine(spread, Spread.within(model.spread, "tiles of units at random places"))
@@ -126,7 +128,7 @@ class DesignLatency:
         if source is None:
             return self
         used = [each for each in measurements if each.source == source]
-        predicted = np.array([self._predicted_ms(each) for each in used])
+        predicted = self._predicted_ms([each.candidate for each in used])
         observations = Observations(("predicted",), predicted[:, None], np.array([each.latency_ms for each in used]))
         prior = Prior(np.ones(1), np.array([self.coefficients.spread.deviation]), {}, _SAME_FACTOR)
         mean, deviation = fit(observations, prior).predict(np.ones((1, 1)), {})
@@ -144,10 +146,13 @@ class DesignLatency:
             ),
         )
 
-    def _predicted_ms(self, measurement: MeasuredCandidate) -> float:
-        candidate = measurement.candidate
-        kept = np.array([candidate.kept], np.int64)
-        return float(self.latency(parse_pattern(candidate.pattern)).predict(kept).mean_ms[0])
+    def _predicted_ms(self, candidates: Sequence[Candidate]) -> Floats:
+        """Milliseconds [candidates]; the candidates of a pattern share its model."""
+        patterns = {candidate.pattern for candidate in candidates}
+        models = {spelling: self.latency(parse_pattern(spelling)) for spelling in patterns}
+        kept = (np.array([candidate.kept], np.int64) for candidate in candidates)
+        pairs = zip(candidates, kept, strict=True)
+        return np.array([float(models[each.pattern].predict(units).mean_ms[0]) for each, units in pairs])
 
 
 def design_latency(

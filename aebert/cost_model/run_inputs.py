@@ -10,18 +10,20 @@ import numpy as np
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.pipeline_latencies import Latencies
 from aebert.design.size_arrays import Ints, Sizes
-from aebert.design.workload import Workload
+from aebert.design.workload import TileCounts, Workload
 from aebert.models.encoder import EncoderShape
 from aebert.support.checked_files import parse_json
 
 
 @dataclass(frozen=True)
 class LaunchShape:
-    """Sequences of ``lengths`` tokens through an encoder of ``shape``; ``tiles`` [layers][MATRIX_NAMES] as packed."""
+    """Sequences of ``lengths`` tokens through an encoder of ``shape``; ``tiles`` [layers][MATRIX_NAMES] as packed,
+    ``heads`` [layers] that have passes (all, where None)."""
 
     shape: EncoderShape
     lengths: tuple[int, ...]
     tiles: tuple[tuple[int, ...], ...]
+    heads: tuple[int, ...] | None = None
 
     def workload(self) -> Workload:
         counts = np.array(self.tiles, np.int64)[:, :, None]
@@ -29,7 +31,7 @@ class LaunchShape:
         def tiles_on(sizes: Sizes) -> Ints:
             return np.broadcast_to(counts, (*counts.shape[:2], len(sizes.tokens)))
 
-        return Workload(self.shape, tiles_on, self.lengths)
+        return Workload(self.shape, TileCounts(tiles_on, self.heads), self.lengths)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ A tile holds ``out_lanes`` outputs x one input of each of ``in_lanes`` banks, an
 as its fullest bank has vectors (codegen.packing). Where the pattern's units are whole lanes that keep the banks equal,
 the number of kept units says how many tiles there are; elsewhere it depends on which units are kept. Then the count
 comes from masks, made of the units' scores, or else is what units at independent random places are expected to need.
+
+A head that a pattern removes has no outputs of query, key and value, nor has any head of a layer whose attention output
+keeps no unit (aebert.design.head_places).
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aebert.design.hardware_config import HardwareConfig
-from aebert.design.head_places import PROJECTIONS, is_padded, pad_heads, row_groups
+from aebert.design.head_places import PROJECTIONS, is_padded, kept_heads, pad_heads, row_groups
 from aebert.design.size_arrays import Floats, Ints, Sizes
 from aebert.design.workload import (
     count_tiles,
@@ -27,6 +30,7 @@ from aebert.pruning.masks import expand_units
 from aebert.pruning.unit_counts import ATTENTION_MATRICES, FFN_MATRICES, Site, list_sites
 from aebert.pruning.zero_patterns import Block, ColumnBlock, Float64Array, Pattern, RowBlock, Structured, Vector
 
+_OUTPUT: MatrixName = "attention_output"
 _KNOTS = 65  # kept counts at which a site's masks are made
 _STEPS = 1024  # kept counts between which tiles are told apart, where they are looked up: 1/1024 of a matrix
 # How far the tiles of all matrices together lie from those predicted, nine times out of ten: magnitude masks of
@@ -59,19 +63,44 @@ class TileModel:
     """Tiles of every matrix. ``site`` [layers x matrices]: which site decides over it, 0 where none does.
 
     ``spread``: how far all tiles together may be off (nine times out of ten, relative); 0 where the counts are exact.
+    ``head_site`` [layers]: which site decides over the attention output, None where none does; its units are heads
+    where the ``pattern_has_heads``, of which there are ``all_heads``.
     """
 
     layers: int
     site: Ints
     rule: _RoundsRule | _TableRule
     spread: float
+    head_site: Ints | None
+    pattern_has_heads: bool
+    all_heads: int
 
     def __call__(self, kept: Ints) -> Floats:
         """Tiles [candidates, layers, matrices] for ``kept`` units [candidates, sites]."""
         matrices = len(self.site)
         in_order = kept.shape[1] == matrices and np.array_equal(self.site, np.arange(matrices))
         tiles = self.rule(kept if in_order else kept.take(self.site, axis=1))
-        return tiles.reshape(len(kept), self.layers, len(MATRIX_NAMES))
+        tiles = tiles.reshape(len(kept), self.layers, len(MATRIX_NAMES))
+        heads = self.heads(kept)
+        if heads is not None and not self.pattern_has_heads:
+            tiles[..., : len(PROJECTIONS)] *= (heads > 0)[..., None]
+        return tiles
+
+    def heads(self, kept: Ints) -> Ints | None:
+        """Heads [candidates, layers] that are kept; None where all candidates keep all."""
+        if self.head_site is None:
+            return None
+        units = kept.take(self.head_site, axis=1)
+        if self.pattern_has_heads:
+            return units
+        return np.where(units > 0, self.all_heads, 0) if (units == 0).any() else None
+
+    @property
+    def head_counts(self) -> range | tuple[int, ...]:
+        """All numbers of heads that a layer may keep."""
+        if self.head_site is None:
+            return (self.all_heads,)
+        return range(self.all_heads + 1) if self.pattern_has_heads else (0, self.all_heads)
 
 
 @dataclass(frozen=True)
@@ -125,7 +154,8 @@ def pattern_tile_model(shape: EncoderShape, pattern: Pattern, config: HardwareCo
                 rules[site.layer, name] = number, exact
     inexact = any(isinstance(rule, Knots) for _, rule in rules.values())
     blocks = isinstance(pattern, Block | ColumnBlock | RowBlock)
-    return _tile_model(shape, config, sites, rules, INDEPENDENT_SPREAD if inexact else BLOCK_SPREAD if blocks else 0.0)
+    spread = INDEPENDENT_SPREAD if inexact else BLOCK_SPREAD if blocks else 0.0
+    return _tile_model(shape, pattern, config, sites, rules, spread)
 
 
 def mask_tile_model(
@@ -146,22 +176,27 @@ def mask_tile_model(
         counted: dict[MatrixName, list[int]] = {name: [] for name in site.matrices}
         for kept in np.linspace(0, site.units, _KNOTS):
             masks = expand_units(pattern.select(unit_scores, round(kept)), site, shape, pattern)
+            heads = kept_heads(masks[_OUTPUT], shape.heads) if set(masks) > {_OUTPUT} else None
             for name, mask in masks.items():
-                padded = pad_heads(mask, name, shape, config.in_lanes)
+                padded = pad_heads(mask, name, shape, config.in_lanes, heads)
                 counted[name].append(count_tiles(padded, config.out_lanes, config.in_lanes))
         for name, tiles in counted.items():
             rules[site.layer, name] = number, Knots(np.array(tiles, np.float64))
-    return _tile_model(shape, config, sites, rules, 0.0)
+    return _tile_model(shape, pattern, config, sites, rules, 0.0)
 
 
 def _tile_model(
     shape: EncoderShape,
+    pattern: Pattern,
     config: HardwareConfig,
     sites: Sequence[Site],
     rules: Mapping[tuple[int, MatrixName], tuple[int, Rounds | Knots]],
     spread: float,
 ) -> TileModel:
     """Matrices without a rule stay dense."""
+    outputs = [number for number, site in enumerate(sites) if _OUTPUT in site.matrices]
+    head_site = np.array(outputs) if outputs else None
+    has_heads = isinstance(pattern, Structured) and pattern.heads
     numbers, units, found = [], [], []
     for layer in range(shape.layers):
         for name in MATRIX_NAMES:
@@ -174,12 +209,12 @@ def _tile_model(
     if len(exact) == len(found):
         columns = zip(*((rule.units, rule.per_round, rule.constant, rule.least) for rule in exact), strict=True)
         rounds = _RoundsRule(*(np.array(column, np.float64) for column in columns))
-        return TileModel(shape.layers, np.array(numbers), rounds, spread)
+        return TileModel(shape.layers, np.array(numbers), rounds, spread, head_site, has_heads, shape.heads)
     steps = np.linspace(0.0, 1.0, _STEPS + 1)
     tiles = np.array([_at(rule, count, steps) for rule, count in zip(found, units, strict=True)])
     first = np.arange(len(found)) * len(steps) + 0.5
     table = _TableRule(tiles, _STEPS / np.array(units, np.float64), first)
-    return TileModel(shape.layers, np.array(numbers), table, spread)
+    return TileModel(shape.layers, np.array(numbers), table, spread, head_site, has_heads, shape.heads)
 
 
 def _at(rule: Rounds | Knots, units: int, shares: Floats) -> Floats:
@@ -199,10 +234,9 @@ def _rounds(shape: EncoderShape, pattern: Pattern, name: MatrixName, config: Har
     if isinstance(pattern, Structured):
         if padded or name not in ATTENTION_MATRICES:
             return None
-        if name == ATTENTION_MATRICES[-1]:  # takes the heads' results in
+        if name == _OUTPUT:  # takes the heads' results in
             return Rounds(1, groups * (shape.head_size / config.in_lanes), 0.0, groups)
-        # A pruned head's outputs still take the one tile that each row group has.
-        return Rounds(1, groups / shape.heads * (rows - 1), groups, groups)
+        return Rounds(1, groups / shape.heads * rows, 0.0, 0.0)
     unit_rows, unit_columns = pattern.unit_shape
     if unit_rows % config.out_lanes:
         return None
@@ -223,10 +257,14 @@ def _expected(shape: EncoderShape, pattern: Pattern, name: MatrixName, sizes: Si
         rows, columns = pattern.unit_shape
         banks = pattern.banks if isinstance(pattern, Vector) else None
         return pattern_matrix_tiles(shape, name, sizes, density, rows=rows, columns=columns, banks=banks)
-    if name in (ATTENTION_MATRICES[-1], FFN_MATRICES[-1]):  # whole input channels, the same in all row groups
+    if name in (_OUTPUT, FFN_MATRICES[-1]):  # whole input channels, the same in all row groups
         return expected_tiles(matrix, sizes, density, rows=outputs)
-    # Whole outputs: a row group is full, or empty and one tile. All outputs of one are of the same head.
+    # Whole outputs: a row group is full, or empty and one tile; those of removed heads are none. All outputs of one are
+    # of the same head.
     groups, padding = row_groups(shape, name, sizes.out_lanes, sizes.in_lanes)
-    filled = density if name in PROJECTIONS else 1.0 - (1.0 - density) ** sizes.out_lanes
+    if name in PROJECTIONS:
+        of_heads: Floats = density * (groups * (inputs // sizes.in_lanes) + padding)
+        return of_heads
+    filled = 1.0 - (1.0 - density) ** sizes.out_lanes
     more: Floats = groups * filled * (inputs // sizes.in_lanes - 1)
-    return more + (groups + padding)
+    return more + groups

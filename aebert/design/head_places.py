@@ -3,10 +3,14 @@
 The engine takes a head's channels in whole rows of its input banks. A head whose size is no multiple of the input lanes
 is therefore padded with channels that are zero throughout. Each channel stays in the bank, and at the place within a
 group of outputs, that it has without padding: what a pattern balances over banks stays balanced.
+
+A head is *kept* if the weights of attention_output read any of its context. Of the others nothing is computed: query,
+key and value have the channels of kept heads only, one head after another. Context has a place for every head.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -50,29 +54,48 @@ def attention_width(shape: EncoderShape, in_lanes: int) -> int:
     return shape.heads * head_width(shape, in_lanes)
 
 
-def head_places(shape: EncoderShape, in_lanes: int) -> Ints:
-    """The place of each channel of query, key, value and context among `attention_width`, [hidden]."""
+def kept_heads(attention_output: npt.NDArray[np.generic], heads: int) -> tuple[int, ...]:
+    """Those of ``heads`` heads whose context the weights of ``attention_output`` [outputs, inputs] read."""
+    read = (attention_output != 0).any(axis=0).reshape(heads, -1).any(axis=1)
+    return tuple(np.flatnonzero(read).tolist())
+
+
+def head_channels(shape: EncoderShape, heads: Sequence[int]) -> Ints:
+    """The model's channels of ``heads``, [heads * head size]."""
+    channels: Ints = (np.array(heads, np.int64)[:, None] * shape.head_size + np.arange(shape.head_size)).reshape(-1)
+    return channels
+
+
+def head_places(shape: EncoderShape, in_lanes: int, heads: Sequence[int] | None = None) -> Ints:
+    """The place of each of `head_channels` where ``heads`` (all, where not given) lie one after another."""
     lanes = np.array([in_lanes])
-    first = np.arange(shape.heads)[:, None] * head_widths(shape, lanes) + _first_banks(shape, lanes)
+    chosen = np.arange(shape.heads) if heads is None else np.array(heads, np.int64)
+    first = np.arange(len(chosen))[:, None] * head_widths(shape, lanes) + _first_banks(shape, lanes)[chosen]
     places: Ints = (first + np.arange(shape.head_size)).reshape(-1)
     return places
 
 
 def pad_heads(
-    matrix: npt.NDArray[_Number], name: MatrixName, shape: EncoderShape, in_lanes: int
+    matrix: npt.NDArray[_Number],
+    name: MatrixName,
+    shape: EncoderShape,
+    in_lanes: int,
+    kept: Sequence[int] | None = None,
 ) -> npt.NDArray[_Number]:
-    """``matrix`` [outputs, inputs] as the accelerator holds it: zeros where heads are padded."""
-    if name not in _OF_HEADS or not is_padded(shape, in_lanes):
+    """``matrix`` [outputs, inputs] as the accelerator holds it: zeros where heads are padded, and of query, key and
+    value the outputs of the ``kept`` heads alone (all, where not given)."""
+    padded, removes = is_padded(shape, in_lanes), kept is not None and len(kept) < shape.heads
+    if name not in _OF_HEADS or not (padded or (removes and name in PROJECTIONS)):
         return matrix
-    places, width = head_places(shape, in_lanes), attention_width(shape, in_lanes)
     outputs, inputs = matrix.shape
     if name == "attention_output":
-        padded = np.zeros((outputs, width), matrix.dtype)
-        padded[:, places] = matrix
-    else:
-        padded = np.zeros((width, inputs), matrix.dtype)
-        padded[places] = matrix
-    return padded
+        held = np.zeros((outputs, attention_width(shape, in_lanes)), matrix.dtype)
+        held[:, head_places(shape, in_lanes)] = matrix
+        return held
+    heads = range(shape.heads) if kept is None else kept
+    held = np.zeros((len(heads) * head_width(shape, in_lanes), inputs), matrix.dtype)
+    held[head_places(shape, in_lanes, heads)] = matrix[head_channels(shape, heads)]
+    return held
 
 
 def row_groups(shape: EncoderShape, name: MatrixName, out_lanes: Ints, in_lanes: Ints) -> tuple[Ints, Ints]:

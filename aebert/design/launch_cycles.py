@@ -31,22 +31,34 @@ def count_cycles(
     """Cycles of one launch of ``workload`` on each design.
 
     ``memory``: full speed where it is not given. With ``extrapolate`` only the first heads and two layers, with
-    the mean of all layers' tiles, are walked and the rest are taken to repeat them: for exploration.
+    the mean of all layers' tiles, are walked and the rest are taken to repeat them: for exploration. Layers that keep
+    as many heads are taken together.
     """
     tiles = workload.tiles(sizes).astype(np.float64)
     walk = Walk(sizes, workload, memory, latencies, extrapolate)
     walk.load()
-    if extrapolate and len(tiles) > SIMULATED_LAYERS:
-        mean: Floats = tiles.mean(axis=0)
-        for _ in range(SIMULATED_LAYERS - 1):
-            walk.layer(mean)
-        before = walk.clock
-        walk.layer(mean)
-        walk.clock = walk.clock.repeat(before, len(tiles) - SIMULATED_LAYERS)
+    if extrapolate:
+        of_heads = np.array(workload.heads)
+        for heads in sorted(set(workload.heads), reverse=True):
+            _repeat_layer(walk, tiles[of_heads == heads], heads)
     else:
-        for layer in tiles:
-            walk.layer(layer)
+        for layer, heads in zip(tiles, workload.heads, strict=True):
+            walk.layer(layer, heads)
     return walk.finish()
+
+
+def _repeat_layer(walk: Walk, tiles: Floats, heads: int) -> None:
+    """As many layers as ``tiles`` [layers, matrices, designs], all with the mean of them."""
+    mean: Floats = tiles.mean(axis=0)
+    if len(tiles) <= SIMULATED_LAYERS:
+        for layer in tiles:
+            walk.layer(layer, heads)
+        return
+    for _ in range(SIMULATED_LAYERS - 1):
+        walk.layer(mean, heads)
+    before = walk.clock
+    walk.layer(mean, heads)
+    walk.clock = walk.clock.repeat(before, len(tiles) - SIMULATED_LAYERS)
 
 
 def time_passes(
@@ -60,7 +72,7 @@ def time_passes(
     walk = Walk(sizes, workload, memory, latencies, extrapolate=False)
     walk.passes = []
     walk.load()
-    for layer in workload.tiles(sizes).astype(np.float64):
-        walk.layer(layer)
+    for layer, heads in zip(workload.tiles(sizes).astype(np.float64), workload.heads, strict=True):
+        walk.layer(layer, heads)
     walk.finish()
     return tuple(walk.passes)

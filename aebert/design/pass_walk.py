@@ -180,15 +180,15 @@ class Walk:
     def _advance(self, **times: Floats) -> None:
         self.clock = replace(self.clock, **times)
 
-    def layer(self, tiles: Floats) -> None:
-        """``tiles`` [matrices, designs]."""
+    def layer(self, tiles: Floats, heads: int) -> None:
+        """``tiles`` [matrices, designs]; without ``heads`` nothing comes before the attention output."""
         self._layer += 1
         of = dict(zip(MATRIX_NAMES, tiles, strict=True))
-        width: Floats = self._shape.heads * self._head
         control = self._latencies.pass_control  # of the process that wrote back: nobody else waits for it
-        normalised = self.clock.layer_norm - control
-        keys_projected, projected = [self._from_memory(name, of[name], width, normalised) for name in PROJECTIONS][1:]
-        self._attention(keys_projected, projected)
+        if heads:
+            width, normalised = heads * self._head, self.clock.layer_norm - control
+            keys, values = [self._from_memory(name, of[name], width, normalised) for name in PROJECTIONS][1:]
+            self._attention(heads, keys, values)
         self._residual("attention_output", of["attention_output"])
         self._from_memory("ffn_in", of["ffn_in"], self._shape.ffn, self.clock.layer_norm - control)
         self._residual("ffn_out", of["ffn_out"])
@@ -302,9 +302,9 @@ class Walk:
         )
         return Done(end, drain + latencies.requantise, drained, vectors, writes_back)
 
-    def _attention(self, keys_projected: Floats, projected: Floats) -> None:
+    def _attention(self, heads: int, keys_projected: Floats, projected: Floats) -> None:
         """Scores run ahead of the context, as far as there are slots for probabilities."""
-        turns = [length for length in self._lengths for _ in range(self._shape.heads)]
+        turns = [length for length in self._lengths for _ in range(heads)]
         walked = min(SIMULATED_HEADS, len(turns)) if self._extrapolate and len(set(turns)) == 1 else len(turns)
         waiting: list[ScoredHead] = []
         marks = [self.clock]

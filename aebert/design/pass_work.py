@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.kernel_records import PassKind
 from aebert.design.program import Pass, Program
-from aebert.models.encoder import EncoderShape, MatrixName, matrix_sizes
+from aebert.models.encoder import MATRIX_NAMES, EncoderShape, MatrixName, matrix_sizes
 
 TileCounts = Mapping[tuple[int, MatrixName], int]
 
@@ -17,14 +17,12 @@ TileCounts = Mapping[tuple[int, MatrixName], int]
 class PassWork:
     """``engine_steps``: iterations of the engine's loop that multiply, one cycle each at II=1, stalls not included.
 
-    ``macs``: multiply-accumulates of the pass for its real tokens and stored tiles; ``dense_macs``: those of the
-    unpruned matrix.
+    ``macs``: multiply-accumulates of the pass for its real tokens and stored tiles.
     """
 
     step: Pass
     engine_steps: int
     macs: int
-    dense_macs: int
 
 
 def program_work(
@@ -37,15 +35,26 @@ def program_work(
     for step in program.passes:
         if step.matrix is not None:
             count = tiles[step.layer, step.matrix]
-            outputs, inputs = matrix_sizes(shape, step.matrix)
-            dense = outputs * inputs * tokens
-            work.append(PassWork(step, count * step.group_count, count * lanes * tokens, dense))
+            work.append(PassWork(step, count * step.group_count, count * lanes * tokens))
         elif step.kind in (PassKind.SCORES, PassKind.CONTEXT):
             steps = step.outputs // config.out_lanes * step.tiles * step.group_count
             # Both products of attention are head size x keys for each query.
             macs = shape.head_size * step.length * step.length
-            work.append(PassWork(step, steps, macs, macs))
+            work.append(PassWork(step, steps, macs))
     return tuple(work)
+
+
+def dense_macs(shape: EncoderShape, lengths: Sequence[int]) -> dict[str, int]:
+    """Multiply-accumulates of one layer with no weight zeroed, by the names of its passes in their order (heads added
+    up)."""
+    attended = shape.hidden * sum(length * length for length in lengths)
+    found: dict[str, int] = {}
+    for name in MATRIX_NAMES:
+        if name == "attention_output":
+            found |= {kind.name.lower(): attended for kind in (PassKind.SCORES, PassKind.CONTEXT)}
+        outputs, inputs = matrix_sizes(shape, name)
+        found[name] = outputs * inputs * sum(lengths)
+    return found
 
 
 def engine_steps(work: tuple[PassWork, ...]) -> int:

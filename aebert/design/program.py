@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aebert.design.hardware_config import PROBABILITY_SLOTS, HardwareConfig, operand_layout
-from aebert.design.head_places import head_places, head_width, is_padded
+from aebert.design.head_places import head_channels, head_places, head_width, is_padded, kept_heads
 from aebert.design.kernel_records import Buffer, PassFlag, PassKind
 from aebert.models.encoder import EncoderShape, MatrixName
 from aebert.numerics.quantised import QuantisedEncoder, QuantisedLayer
@@ -33,7 +33,8 @@ class Pass:
 
     ``matrix`` is None where the weight tiles are keys or values, or where there are none. ``layer``, ``head`` and
     ``sequence`` are -1 where the pass is not about one. ``places``: where the model's channels lie among ``outputs``,
-    the others being padding; None where they are all of them.
+    the others being padding; None where they are all of them. ``channels``: which of the model's channels these are;
+    None where they are all of the matrix's, or of the head's.
     """
 
     kind: PassKind
@@ -53,6 +54,7 @@ class Pass:
     buffer: Buffer = Buffer.OPERANDS
     destination: int = 0
     places: tuple[int, ...] | None = None
+    channels: tuple[int, ...] | None = None
     awaits: Awaits = Awaits()
     scalars: tuple[int, int, int] = (0, 0, 0)
 
@@ -185,11 +187,8 @@ class _Builder:
         self._groups = groups
         self._layout = operand_layout(config)
         self._head = head_width(shape, config.in_lanes)
-        self._channels = shape.heads * self._head
-        self._places: tuple[int, ...] | None = None
-        if is_padded(shape, config.in_lanes):
-            self._places = tuple(head_places(shape, config.in_lanes).tolist())
-        self._context_base = self._layout.wide_base + self._channels // config.in_lanes
+        self._padded = is_padded(shape, config.in_lanes)
+        self._context_base = self._layout.wide_base + shape.heads * self._head // config.in_lanes
         self._counts = _Counts()
 
     def load(self) -> Pass:
@@ -208,10 +207,12 @@ class _Builder:
     def layer(self, number: int, layer: QuantisedLayer) -> Iterator[Pass]:
         ffn = self._shape.ffn
         wide, base = self._layout.wide_base, self._layout.hidden_base
-        yield self._project("query", number, Buffer.OPERANDS, wide)
-        yield self._project("key", number, Buffer.KEYS, 0)
-        yield self._project("value", number, Buffer.VALUES, 0)
-        yield from self._attention(number, layer)
+        kept = kept_heads(layer.attention_output.weight, self._shape.heads)
+        if kept:
+            yield self._project("query", number, kept, Buffer.OPERANDS, wide)
+            yield self._project("key", number, kept, Buffer.KEYS, 0)
+            yield self._project("value", number, kept, Buffer.VALUES, 0)
+            yield from self._attention(number, layer, kept)
         yield self._residual(
             "attention_output",
             number,
@@ -234,12 +235,12 @@ class _Builder:
     ) -> Pass:
         return Pass(kind, layer, name, outputs=outputs, group_count=self._groups, source=source, awaits=awaits)
 
-    def _project(self, name: MatrixName, layer: int, buffer: Buffer, destination: int) -> Pass:
+    def _project(self, name: MatrixName, layer: int, kept: tuple[int, ...], buffer: Buffer, destination: int) -> Pass:
         step = self._matmul(
             PassKind.PROJECT,
             name,
             layer,
-            outputs=self._channels,
+            outputs=len(kept) * self._head,
             source=self._layout.hidden_base,
             awaits=Awaits(layer_norm=self._counts.layer_norm),
         )
@@ -247,7 +248,14 @@ class _Builder:
             self._counts.requantise += step.outputs * step.group_count
         else:
             self._counts.held += step.outputs * step.group_count
-        return replace(step, buffer=buffer, destination=destination, places=self._places)
+        all_kept = len(kept) == self._shape.heads
+        return replace(
+            step,
+            buffer=buffer,
+            destination=destination,
+            places=tuple(head_places(self._shape, self._config.in_lanes, kept).tolist()) if self._padded else None,
+            channels=None if all_kept else tuple(head_channels(self._shape, kept).tolist()),
+        )
 
     def _residual(self, name: MatrixName, layer: int, epsilon: int, shift: int, *, source: int) -> Pass:
         step = self._matmul(
@@ -261,28 +269,29 @@ class _Builder:
         self._counts.layer_norm += step.outputs * step.group_count
         return replace(step, destination=self._layout.hidden_base, scalars=(epsilon >> 32, shift, epsilon & 0xFFFFFFFF))
 
-    def _attention(self, layer: int, weights: QuantisedLayer) -> Iterator[Pass]:
+    def _attention(self, layer: int, weights: QuantisedLayer, kept: tuple[int, ...]) -> Iterator[Pass]:
         """Scores run two heads ahead of the context: one softmax hides behind other heads' matmuls, also at the end.
 
         Scores need queries and keys, the context values too, which are projected last.
         """
         values = self._counts.held
-        projected = Awaits(requantise=self._counts.requantise, held=values - self._channels * self._groups)
+        projected = Awaits(requantise=self._counts.requantise, held=values - len(kept) * self._head * self._groups)
         waiting: list[Pass] = []
         turn = 0
         for sequence in range(len(self._lengths)):
-            for head in range(self._shape.heads):
+            for number, head in enumerate(kept):
                 slot = turn % PROBABILITY_SLOTS
-                yield self._scores(layer, weights, sequence, head, slot, projected)
-                waiting.append(self._context(layer, sequence, head, slot, values))
+                yield self._scores(layer, weights, sequence, head, number, slot, projected)
+                waiting.append(self._context(layer, sequence, head, number, slot, values))
                 if len(waiting) == PROBABILITY_SLOTS:
                     yield waiting.pop(0)
                 turn += 1
         yield from waiting
 
     def _scores(
-        self, layer: int, weights: QuantisedLayer, sequence: int, head: int, slot: int, projected: Awaits
+        self, layer: int, weights: QuantisedLayer, sequence: int, head: int, number: int, slot: int, projected: Awaits
     ) -> Pass:
+        """``number``: of the head among those kept, as its query, keys and values lie."""
         config, length = self._config, self._lengths[sequence]
         rows = self._head // config.in_lanes
         step = Pass(
@@ -295,8 +304,8 @@ class _Builder:
             first_group=self._first_groups[sequence],
             group_count=config.groups(length),
             length=length,
-            source=self._layout.wide_base + head * rows,
-            weight_base=head * rows,
+            source=self._layout.wide_base + number * rows,
+            weight_base=number * rows,
             destination=self._layout.probability_base + slot * self._layout.probability_rows,
             awaits=projected,
             scalars=(int(weights.scores.multiplier[head]), int(weights.scores.shift[head]), 0),
@@ -304,7 +313,7 @@ class _Builder:
         self._counts.softmax += _padded(length, config.in_lanes) * step.group_count
         return step
 
-    def _context(self, layer: int, sequence: int, head: int, slot: int, values: int) -> Pass:
+    def _context(self, layer: int, sequence: int, head: int, number: int, slot: int, values: int) -> Pass:
         config, length, width = self._config, self._lengths[sequence], self._head
         step = Pass(
             PassKind.CONTEXT,
@@ -318,7 +327,7 @@ class _Builder:
             group_count=config.groups(length),
             length=length,
             source=self._layout.probability_base + slot * self._layout.probability_rows,
-            weight_base=head * width // config.out_lanes,
+            weight_base=number * width // config.out_lanes,
             destination=self._context_base + head * width // config.in_lanes,
             places=self._places_of(head),
             awaits=Awaits(softmax=self._counts.softmax, held=values),
@@ -328,7 +337,6 @@ class _Builder:
 
     def _places_of(self, head: int) -> tuple[int, ...] | None:
         """Of the channels of one head, among those that it takes."""
-        if self._places is None:
+        if not self._padded:
             return None
-        size = self._shape.head_size
-        return tuple(place - head * self._head for place in self._places[head * size : (head + 1) * size])
+        return tuple(head_places(self._shape, self._config.in_lanes, [head]).tolist())

@@ -9,14 +9,26 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from aebert.design.head_places import pad_heads, row_groups
+from aebert.design.head_places import kept_heads, pad_heads, row_groups
 from aebert.design.size_arrays import Floats, Ints, Sizes
 from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape, MatrixName, matrix_sizes
 from aebert.numerics.quantised import QuantisedEncoder
 from aebert.support.errors import AebertError
 
-# Tiles of every matrix on designs of these sizes, [layers, matrices, designs], matrices as in MATRIX_NAMES.
-TileCounts = Callable[[Sizes], Ints | Floats]
+
+@dataclass(frozen=True)
+class TileCounts:
+    """What pruning left of an encoder.
+
+    ``count``: tiles of every matrix on designs of these sizes, [layers, matrices, designs], matrices as in
+    MATRIX_NAMES. ``heads`` [layers]: how many have passes (aebert.design.head_places); all where None.
+    """
+
+    count: Callable[[Sizes], Ints | Floats]
+    heads: tuple[int, ...] | None = None
+
+    def __call__(self, sizes: Sizes) -> Ints | Floats:
+        return self.count(sizes)
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,11 @@ class Workload:
     shape: EncoderShape
     tiles: TileCounts
     lengths: tuple[int, ...]
+
+    @property
+    def heads(self) -> tuple[int, ...]:
+        """That are computed in each layer."""
+        return (self.shape.heads,) * self.shape.layers if self.tiles.heads is None else self.tiles.heads
 
 
 def pattern_tiles(
@@ -44,7 +61,7 @@ def pattern_tiles(
         counts = np.rint(np.array(layer)).astype(np.int64)
         return np.broadcast_to(counts, (shape.layers, len(MATRIX_NAMES), len(sizes.tokens)))
 
-    return count
+    return TileCounts(count)
 
 
 def pattern_matrix_tiles(
@@ -134,6 +151,7 @@ def weight_tiles(shape: EncoderShape, layers: Sequence[Sequence[npt.NDArray[np.g
     ``layers``: for each layer the matrices [outputs, inputs] in the order of MATRIX_NAMES.
     """
     used = [[matrix != 0 for matrix in layer] for layer in layers]
+    kept = [kept_heads(layer[MATRIX_NAMES.index("attention_output")], shape.heads) for layer in used]
     known: dict[tuple[int, int], list[list[int]]] = {}
 
     def count(sizes: Sizes) -> Ints:
@@ -143,17 +161,17 @@ def weight_tiles(shape: EncoderShape, layers: Sequence[Sequence[npt.NDArray[np.g
             if (out_lanes, in_lanes) not in known:
                 known[out_lanes, in_lanes] = [
                     [
-                        count_tiles(pad_heads(matrix, name, shape, in_lanes), out_lanes, in_lanes)
+                        count_tiles(pad_heads(matrix, name, shape, in_lanes, heads), out_lanes, in_lanes)
                         for name, matrix in zip(MATRIX_NAMES, layer, strict=True)
                     ]
-                    for layer in used
+                    for layer, heads in zip(used, kept, strict=True)
                 ]
         # Shape [layers, matrices, pairs].
         table = np.array([known[out_lanes, in_lanes] for out_lanes, in_lanes in pairs.T.tolist()]).transpose(1, 2, 0)
         result: Ints = table[:, :, which.reshape(-1)]
         return result
 
-    return count
+    return TileCounts(count, tuple(map(len, kept)))
 
 
 def subnet_tiles(encoder: Encoder | QuantisedEncoder) -> TileCounts:
@@ -166,5 +184,5 @@ def count_tiles(used: npt.NDArray[np.bool_], out_lanes: int, in_lanes: int) -> i
     """Tiles of a matrix whose weights are other than zero where ``used`` [outputs, inputs] is True."""
     outputs, inputs = used.shape
     groups = used.reshape(outputs // out_lanes, out_lanes, inputs).any(axis=1)
-    per_bank = groups.reshape(-1, inputs // in_lanes, in_lanes).sum(axis=1)
+    per_bank = groups.reshape(len(groups), inputs // in_lanes, in_lanes).sum(axis=1)
     return int(np.maximum(per_bank.max(axis=1), 1).sum())

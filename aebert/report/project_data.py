@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aebert.models.encoder import MATRIX_NAMES, MatrixName
+from aebert.design.pass_work import dense_macs
+from aebert.models.encoder import MATRIX_NAMES, EncoderShape, MatrixName
 from aebert.numerics.quantised import QuantisedEncoder
 from aebert.quantisation.error_sources import FILE_NAME, read_error_sources
 from aebert.report.hardware_data import HardwareData, collect_hardware
@@ -105,7 +106,7 @@ def collect(project: Project, verification: Verification, dense: DenseMetrics | 
             ]
         ),
         tile_map=_tile_map(quantised.layers[0].matrix(MAPPED_MATRIX).weight, config.out_lanes),
-        work=_by_layer(timed, len(quantised.layers)),
+        work=_by_layer(timed, quantised.shape),
         length=length,
         files=tuple(
             ProjectFile(name, (project.directory / name).stat().st_size)
@@ -142,8 +143,11 @@ def _tile_map(weight: npt.NDArray[np.int8], out_lanes: int) -> npt.NDArray[np.bo
     return stored
 
 
-def _by_layer(timed: TimedRun, layers: int) -> tuple[LayerWork, ...]:
-    result = tuple(LayerWork(number, {}, {}, {}, {}) for number in range(layers))
+def _by_layer(timed: TimedRun, shape: EncoderShape) -> tuple[LayerWork, ...]:
+    dense = dense_macs(shape, timed.program.lengths)
+    # Passes of removed heads are in the dense model alone.
+    none = dict.fromkeys(dense, 0)
+    result = tuple(LayerWork(number, {**none}, {**none}, {**none}, dense) for number in range(shape.layers))
     spent = timed.result.cycles_per_pass()
     cycles = {id(step): spent.get(number, 0) for number, step in enumerate(timed.program.passes)}
     for item in timed.work:
@@ -152,7 +156,6 @@ def _by_layer(timed: TimedRun, layers: int) -> tuple[LayerWork, ...]:
             (layer.steps, item.engine_steps),
             (layer.cycles, cycles[id(item.step)]),
             (layer.macs, item.macs),
-            (layer.dense_macs, item.dense_macs),
         ):
-            totals[name] = totals.get(name, 0) + figure
+            totals[name] += figure
     return result

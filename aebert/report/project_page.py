@@ -22,6 +22,7 @@ from aebert.report.project_charts import (
 )
 from aebert.report.project_data import ReportData
 from aebert.report.timing_charts import fifo_chart, process_shares_chart, timeline_chart
+from codegen.memory_image import removed_heads
 from codegen.schedule.stored_schedule import StoredSchedule
 
 
@@ -55,10 +56,11 @@ def _heading(data: ReportData, page: Path) -> Heading:
         f"ratio {record.overall_ratio:.4f}, pattern {record.pattern}, saliency {record.saliency}, compensation "
         f"{record.compensation}, of the dense encoder {record.source_digest[:12]}"
     )  # fmt: skip
+    removed = removed_heads(project.quantised)
     return Heading(
         f"{project.directory.resolve().name}: {verdict} on {data.verification.device}",
         f"{shape.layers} layers, hidden {shape.hidden}, {shape.heads} heads, FFN {shape.ffn}, for {manifest.board} "
-        f"({manifest.part}) at {manifest.clock_mhz} MHz target clock.",
+        f"({manifest.part}) at {manifest.clock_mhz} MHz target clock." + (f" {removed}." if removed else ""),
         (
             ("Model", model_origin(project.model_directory)),
             ("Pruned", pruned),

@@ -61,11 +61,11 @@ def compare_sequence(accelerator: Accelerator, quantised: QuantisedEncoder, resi
         got = found.values[:length, : expected.shape[1]]
         values += expected.size
         if mismatch is None and not np.array_equal(got, expected):
-            mismatch = _first_difference(found.step, got, expected)
+            mismatch = first_difference(found.step, got, expected)
     return SequenceComparison(length, len(stored), values, seconds, mismatch)
 
 
-def _first_difference(step: Pass, got: Int16Array, expected: Int16Array) -> Mismatch:
+def first_difference(step: Pass, got: Int16Array, expected: Int16Array) -> Mismatch:
     wrong = np.argwhere(got != expected)
     token, channel = (int(at) for at in wrong[0])
     return Mismatch(
@@ -73,7 +73,7 @@ def _first_difference(step: Pass, got: Int16Array, expected: Int16Array) -> Mism
         pass_name=step.name,
         head=step.head,
         token=token,
-        channel=channel,
+        channel=channel if step.channels is None else step.channels[channel],
         expected=int(expected[token, channel]),
         got=int(got[token, channel]),
         wrong_values=len(wrong),

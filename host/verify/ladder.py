@@ -13,11 +13,13 @@ from aebert.models.fp32_forward import layer_forward
 from aebert.models.host_model import HostModel, load_host_model
 from aebert.models.packed_sequences import PackedStates, pack
 from aebert.models.text import Text, TokenisedText
+from aebert.numerics.quantised import QuantisedEncoder
 from aebert.numerics.reference import to_residual
 from aebert.quantisation.error_report import EncoderError, measure_error
 from aebert.quantisation.tolerance import check_tolerance
 from aebert.support.errors import AebertError
 from aebert.support.progress import Progress, no_progress
+from codegen.memory_image import removed_heads
 from codegen.project import Project
 from host.devices.accelerator import Accelerator
 from host.verify.compare import SequenceComparison, compare_sequence
@@ -90,7 +92,7 @@ def verify_project(
         _files_rung(project),
         _model_rung(model, encoder, tokenised),
         _quantisation_rung(error),
-        *(_bits_rung(accelerator.device.name, comparison) for comparison in comparisons),
+        *(_bits_rung(accelerator.device.name, comparison, project.quantised) for comparison in comparisons),
     )
     return Verification(project.directory.name, accelerator.device.name, rungs, tuple(comparisons), error)
 
@@ -165,10 +167,11 @@ def _by_length(error: EncoderError) -> str:
     return f"relative error by tokens {', '.join(parts)}"
 
 
-def _bits_rung(device: str, comparison: SequenceComparison) -> Rung:
+def _bits_rung(device: str, comparison: SequenceComparison, quantised: QuantisedEncoder) -> Rung:
     tokens = f"{comparison.length} token" + ("s" if comparison.length > 1 else "")
     if comparison.mismatch is None:
-        summary = f"{comparison.values} values of {comparison.passes} passes equal"
+        equal = f"{comparison.values} values of {comparison.passes} passes equal"
+        summary = "; ".join(filter(None, (equal, removed_heads(quantised))))
     else:
         summary = str(comparison.mismatch)
     return Rung(f"L1 = {device}, {tokens}", comparison.mismatch is None, summary)

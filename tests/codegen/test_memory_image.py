@@ -121,10 +121,13 @@ def test_weights_and_indices_are_those_of_the_matrices_in_order() -> None:
 
 def test_joined_and_stored_images_are_the_built_one() -> None:
     shape = QUANTISED.shape
+    heads = range(shape.heads)
     matrices = [
-        matrix_image(layer.matrix(name), name, shape, CONFIG) for layer in QUANTISED.layers for name in MATRIX_NAMES
+        matrix_image(layer.matrix(name), name, shape, CONFIG, heads)
+        for layer in QUANTISED.layers
+        for name in MATRIX_NAMES
     ]
-    stored = stored_memory_image(IMAGE.weights, IMAGE.indices, IMAGE.parameters, IMAGE.counts, QUANTISED.shape, CONFIG)
+    stored = stored_memory_image(IMAGE.weights, IMAGE.indices, IMAGE.parameters, IMAGE.counts, QUANTISED, CONFIG)
     for again in (join_images(matrices, QUANTISED, CONFIG), stored):
         for field in ("weights", "indices", "parameters"):
             np.testing.assert_array_equal(getattr(again, field), getattr(IMAGE, field))
@@ -182,7 +185,7 @@ def test_a_matrix_that_is_not_whole_tiles_is_refused() -> None:
     (layer, _) = QUANTISED.layers
     ragged = replace(layer.query, weight=layer.query.weight[:23])
     with pytest.raises(AebertError, match="weight matrix 23x24: must be whole tiles of 2 x 4"):
-        matrix_image(ragged, "ffn_in", QUANTISED.shape, CONFIG)
+        matrix_image(ragged, "ffn_in", QUANTISED.shape, CONFIG, ())
     for shape in ((22, 22), (23, 24)):
         with pytest.raises(AebertError, match="must be whole tiles"):
             pack_matrix(np.zeros(shape, np.int8), 2, 4)

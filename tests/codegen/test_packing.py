@@ -113,8 +113,9 @@ def test_the_tiles_of_every_matrix_are_read_back_from_the_index_stream(
         for layer in quantised.layers
     )
     assert image.tiles == packed
-    assert read_tile_counts(image.indices, quantised.shape, config) == packed
+    heads = [quantised.shape.heads] * quantised.shape.layers
+    assert read_tile_counts(image.indices, quantised.shape, heads, config) == packed
     with pytest.raises(AebertError, match=r"index stream: .*generate the project again"):
-        read_tile_counts(image.indices[:-word_bytes], quantised.shape, config)
+        read_tile_counts(image.indices[:-word_bytes], quantised.shape, heads, config)
     with pytest.raises(AebertError, match=r"index stream: .*generate the project again"):
-        read_tile_counts(np.concatenate([image.indices, image.indices[:word_bytes]]), quantised.shape, config)
+        read_tile_counts(np.concatenate([image.indices, image.indices[:word_bytes]]), quantised.shape, heads, config)

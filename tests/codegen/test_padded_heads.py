@@ -66,7 +66,7 @@ def test_the_packed_tiles_are_those_that_are_counted(in_lanes: int) -> None:
     image = build_memory_image(quantised, config)
     layers = [[layer.matrix(name).weight for name in MATRIX_NAMES] for layer in quantised.layers]
     assert np.array_equal(weight_tiles(SHAPE, layers)(Sizes.of(config))[:, :, 0], image.tiles)
-    read = stored_memory_image(image.weights, image.indices, image.parameters, image.counts, SHAPE, config)
+    read = stored_memory_image(image.weights, image.indices, image.parameters, image.counts, quantised, config)
     assert read.tiles == image.tiles
     assert read.parameter_words == image.parameter_words
 

@@ -25,11 +25,11 @@ from aebert.design.board import load_board
 from aebert.design.board_fit import check_fit, spanned_dies
 from aebert.design.design import Design
 from aebert.design.hardware_config import HardwareConfig
-from aebert.design.head_places import pad_heads
+from aebert.design.launch_cycles import count_cycles
 from aebert.design.pipeline_latencies import DEFAULT_LATENCIES
-from aebert.design.size_arrays import Floats, Ints
-from aebert.design.workload import count_tiles
-from aebert.models.encoder import MATRIX_NAMES, EncoderShape, MatrixName, matrix_sizes
+from aebert.design.size_arrays import Floats, Ints, Sizes
+from aebert.design.workload import Workload, count_tiles, weight_tiles
+from aebert.models.encoder import MATRIX_NAMES, EncoderShape, matrix_sizes
 from aebert.pruning.candidate import Candidate
 from aebert.pruning.masks import expand_units
 from aebert.pruning.unit_counts import Site, list_sites
@@ -40,6 +40,7 @@ from tests.support.random_quantised import random_shape
 SHAPE = random_shape(3, 128, 4, 256)
 CONFIG = HardwareConfig(tokens=32, out_lanes=4, in_lanes=8, max_hidden=128, max_ffn=256, max_length=64, max_groups=4)
 DESIGN = Design(CONFIG, load_board("u200"), 250.0)
+HEADS = st.integers(0, SHAPE.heads)
 EXACT = ("vector:4x1/8", "vector:8x1/16", "block:4x8", "block:8x16", "row-block:4x8", "head")
 INEXACT = ("unstructured", "vector:2x1/8", "vector:4x1/4", "block:2x2", "column-block:4x4", "neuron", "head+neuron")
 
@@ -49,12 +50,12 @@ def _latency(lengths: tuple[int, ...] = (50,)) -> DesignLatency:
 
 
 @lru_cache
-def _halves(lengths: tuple[int, ...]) -> HalfLayers:
-    return half_layers(launch_kind(DESIGN, SHAPE, lengths))
+def _halves(lengths: tuple[int, ...], every_head_count: bool = False) -> HalfLayers:
+    return half_layers(launch_kind(DESIGN, SHAPE, lengths), range(SHAPE.heads + 1) if every_head_count else None)
 
 
 def _tiles(seed: int, candidates: int = 40) -> Floats:
-    least, most = launch_kind(DESIGN, SHAPE, (50,)).tile_limits
+    least, most = launch_kind(DESIGN, SHAPE, (50,)).tile_limits()
     density = np.random.default_rng(seed).uniform(0.0, 1.0, (candidates, SHAPE.layers, len(MATRIX_NAMES)))
     return np.asarray(np.maximum(np.rint(density * most), least), np.float64)
 
@@ -86,23 +87,66 @@ def test_more_tiles_never_take_fewer_cycles(seed: int, layer: int, matrix: int, 
     assert _halves((50,)).cycles(fuller)[0] >= _halves((50,)).cycles(tiles)[0] - 1e-6
 
 
-def _packed(pattern: Pattern, kept: Ints, seed: int, shape: EncoderShape = SHAPE) -> Floats:
-    """Tiles [layers, matrices] of masks with random scores."""
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(0, 10**6), st.tuples(*[st.integers(0, SHAPE.heads)] * SHAPE.layers), st.sampled_from([(64,), (50, 3)])
+)
+def test_the_fast_form_is_the_closed_form_of_layers_that_lack_heads(
+    seed: int, heads: tuple[int, ...], lengths: tuple[int, ...]
+) -> None:
+    kind, halves = launch_kind(DESIGN, SHAPE, lengths), _halves(lengths, every_head_count=True)
+    limits = [kind.tile_limits(count) for count in heads]
+    density = np.random.default_rng(seed).uniform(0.0, 1.0, (20, SHAPE.layers, len(MATRIX_NAMES)))
+    tiles = np.stack([np.maximum(np.rint(density[:, at] * most), least) for at, (least, most) in enumerate(limits)], 1)
+    counted, kept = kind.count(tiles, heads), np.broadcast_to(heads, tiles.shape[:2])
+    assert halves.cycles(tiles, kept) == pytest.approx(counted.total, rel=max(2 * halves.error, 1e-4))
+    assert halves.error < 0.01
+    assert halves.engine_cycles(tiles, kept) == pytest.approx(counted.lane_cycles)
+
+
+@pytest.mark.parametrize("spelling", ["head", "head+neuron"])
+def test_a_subnet_that_lacks_heads_takes_the_cycles_of_the_passes_that_are_left(spelling: str) -> None:
+    pattern = parse_pattern(spelling)
+    sites = list_sites(SHAPE, pattern)
+    model, previous = _latency((50, 9)).latency(pattern), np.inf
+    for heads in range(SHAPE.heads, -1, -1):
+        kept = np.array([heads if "query" in site.matrices else site.units for site in sites])
+        (cycles,) = model.cycles(kept[None])
+        assert cycles == pytest.approx(_closed_form((50, 9), _masks(pattern, kept, heads)), rel=0.005)
+        assert cycles < previous
+        previous = cycles
+
+
+def test_a_candidate_without_attention_output_has_no_attention() -> None:
+    pattern = parse_pattern("vector:4x1/8")
+    units = np.array([[site.units for site in list_sites(SHAPE, pattern)]] * 2)
+    outputs = [MATRIX_NAMES.index("attention_output") + layer * len(MATRIX_NAMES) for layer in (0, 2)]
+    units[1, outputs] = 0
+    whole, lacking = _latency().latency(pattern).cycles(units)
+    assert lacking == pytest.approx(_closed_form((50,), _masks(pattern, units[1], 0)), rel=0.005)
+    assert lacking < 0.8 * whole
+
+
+def _masks(pattern: Pattern, kept: Ints, seed: int, shape: EncoderShape = SHAPE) -> list[list[npt.NDArray[np.bool_]]]:
+    """Of random scores, [layers][MATRIX_NAMES]."""
     random = np.random.default_rng(seed)
-
-    def tiles(name: MatrixName, mask: npt.NDArray[np.bool_]) -> int:
-        return count_tiles(pad_heads(mask, name, shape, CONFIG.in_lanes), CONFIG.out_lanes, CONFIG.in_lanes)
-
-    dense = {
-        (layer, name): tiles(name, np.ones(matrix_sizes(shape, name), bool))
-        for layer in range(shape.layers)
-        for name in MATRIX_NAMES
-    }
+    layers = [[np.ones(matrix_sizes(shape, name), bool) for name in MATRIX_NAMES] for _ in range(shape.layers)]
     for site, count in zip(list_sites(shape, pattern), kept.tolist(), strict=True):
         masks = expand_units(pattern.select(_scores(site, pattern, random, shape), count), site, shape, pattern)
         for name, mask in masks.items():
-            dense[site.layer, name] = tiles(name, mask)
-    return np.array(list(dense.values()), np.float64).reshape(shape.layers, -1)
+            layers[site.layer][MATRIX_NAMES.index(name)] = mask
+    return layers
+
+
+def _packed(pattern: Pattern, kept: Ints, seed: int, shape: EncoderShape = SHAPE) -> Floats:
+    """Tiles [layers, matrices] of `_masks`."""
+    return np.asarray(weight_tiles(shape, _masks(pattern, kept, seed, shape))(Sizes.of(CONFIG))[:, :, 0], np.float64)
+
+
+def _closed_form(lengths: tuple[int, ...], layers: list[list[npt.NDArray[np.bool_]]]) -> float:
+    """Cycles of a launch of the encoder with weights where ``layers`` say."""
+    work = Workload(SHAPE, weight_tiles(SHAPE, layers), lengths)
+    return float(count_cycles(Sizes.of(CONFIG), work, memory=launch_kind(DESIGN, SHAPE, lengths).memory).total[0])
 
 
 def _scores(site: Site, pattern: Pattern, random: np.random.Generator, shape: EncoderShape = SHAPE) -> Float64Array:
@@ -127,7 +171,7 @@ def test_units_that_suit_the_lanes_need_the_tiles_that_packing_gives(spelling: s
 
 
 @pytest.mark.parametrize("spelling", [spelling for spelling in EXACT if spelling not in ("head", "neuron")])
-def test_of_units_that_suit_the_lanes_all_take_every_tile_and_none_one_for_each_row_group(spelling: str) -> None:
+def test_of_units_that_suit_the_lanes_all_take_every_tile_and_one_each_one_for_each_row_group(spelling: str) -> None:
     pattern = parse_pattern(spelling)
     model = pattern_tile_model(SHAPE, pattern, CONFIG)
     units = np.array([[site.units for site in list_sites(SHAPE, pattern)]])
@@ -135,7 +179,9 @@ def test_of_units_that_suit_the_lanes_all_take_every_tile_and_none_one_for_each_
     every = [outputs // CONFIG.out_lanes * (inputs // CONFIG.in_lanes) for outputs, inputs in sizes]
     assert model(units).tolist() == [[every] * SHAPE.layers]
     least = [outputs // CONFIG.out_lanes for outputs, _ in sizes]
-    assert model(0 * units).tolist() == [[least] * SHAPE.layers]
+    assert model(np.ones_like(units)).tolist() == [[least] * SHAPE.layers]
+    # Nothing reads query, key and value where the attention output is empty.
+    assert model(0 * units).tolist() == [[[0, 0, 0, *least[3:]]] * SHAPE.layers]
 
 
 @settings(max_examples=20, deadline=None)
@@ -305,7 +351,6 @@ def test_a_digest_tells_designs_shapes_lengths_and_coefficients_apart() -> None:
 
 
 def test_head_patterns_need_the_tiles_of_the_heads_that_are_left() -> None:
-    """Two of four heads: query, key and value keep one tile for each row group that lost its head."""
     pattern = parse_pattern("head")
     model = pattern_tile_model(SHAPE, pattern, CONFIG)
     groups, rows, head = 128 // 4, 128 // 8, 32
@@ -313,7 +358,7 @@ def test_head_patterns_need_the_tiles_of_the_heads_that_are_left() -> None:
     for layer, heads in enumerate((4, 2, 0)):
         by_name = dict(zip(MATRIX_NAMES, tiles[layer].tolist(), strict=True))
         for name in ("query", "key", "value"):
-            assert by_name[name] == groups * rows * heads / 4 + groups * (4 - heads) / 4
+            assert by_name[name] == groups * rows * heads / 4
         assert by_name["attention_output"] == max(groups * heads * head // 8, groups)
         assert by_name["ffn_in"] == by_name["ffn_out"] == 128 // 4 * 256 // 8
     kept = np.array([4, 2, 0])

@@ -18,7 +18,7 @@ from aebert.design.launch_cycles import count_cycles, time_passes
 from aebert.design.pass_work import program_work
 from aebert.design.program import build_program
 from aebert.design.size_arrays import Sizes
-from aebert.design.workload import Workload, pattern_tiles, weight_tiles
+from aebert.design.workload import TileCounts, Workload, pattern_tiles, weight_tiles
 from aebert.models.encoder import MATRIX_NAMES
 from aebert.numerics.quantised import QuantisedEncoder
 from aebert.pruning.zero_patterns import Block, Vector
@@ -145,7 +145,7 @@ def test_more_tiles_do_not_take_fewer_cycles(densities: list[float], matrix: int
     many[np.unravel_index(matrix, (2, 6))] *= more
 
     def total(tiles: npt.NDArray[np.float64]) -> float:
-        return float(count_cycles(Sizes.of(U200), Workload(shape, lambda _: tiles, (100,))).total[0])
+        return float(count_cycles(Sizes.of(U200), Workload(shape, TileCounts(lambda _: tiles), (100,))).total[0])
 
     # But for one drain of the engine's pipeline: a pass that ends later may hold up no write-back any more.
     assert total(many) >= total(few) - 30

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from aebert.design.pass_work import dense_macs
 from aebert.report.hardware_data import KINDS
 from aebert.report.project_data import ReportData, collect
 from aebert.report.project_page import render_report
@@ -23,6 +24,7 @@ from host.verify.ladder import verify_project
 from tests.support.browser import Page, find_browser, open_browser
 from tests.support.command_line import aebert
 from tests.support.projects import CALIBRATION, write_tiny_project
+from tests.support.random_quantised import random_shape
 from tests.support.tiny_run import write_tiny_run
 
 PROJECT_CHARTS = (
@@ -82,6 +84,16 @@ def test_steps_and_multiply_accumulates_are_those_of_the_packed_tiles(data: Repo
     shape = data.project.manifest.shape
     attention = sum(layer.macs["scores"] + layer.macs["context"] for layer in data.work)
     assert attention == shape.layers * 2 * shape.hidden * data.length**2
+    # Of the dense model, for which nothing is pruned here.
+    assert data.dense_macs == data.macs
+
+
+def test_the_dense_models_multiply_accumulates_are_those_of_removed_heads_too() -> None:
+    shape = random_shape(2, 32, 4, 64)
+    dense = dense_macs(shape, [9, 4])
+    assert list(dense) == ["query", "key", "value", "scores", "context", "attention_output", "ffn_in", "ffn_out"]
+    assert (dense["key"], dense["ffn_out"]) == (32 * 32 * 13, 32 * 64 * 13)
+    assert dense["scores"] == dense["context"] == 32 * (9 * 9 + 4 * 4)
 
 
 def test_the_tile_map_shows_every_nonzero_vector(data: ReportData) -> None:

@@ -10,9 +10,11 @@ import pytest
 
 import host.verify.ladder
 from aebert.models import load_encoder
-from aebert.models.encoder import Encoder
+from aebert.models.encoder import MATRIX_NAMES, Encoder
 from aebert.models.host_model import load_host_model
 from aebert.numerics.quantised import QuantisedLayer
+from aebert.pruning.step import prune
+from aebert.pruning.unit_counts import ATTENTION_MATRICES
 from aebert.support.errors import AebertError
 from codegen.project import Project, load_project
 from host.devices.open import open_accelerator
@@ -47,6 +49,23 @@ def test_files_that_changed_fail_the_first_rung_and_are_counted(
     (rung,) = _failed(_verify(project))
     total = len(project.manifest.files)
     assert (rung.name, rung.summary) == ("files", f"2 of {total} changed: kernel/engine.cpp")
+
+
+def test_a_subnet_without_some_heads_is_verified_and_says_so(tiny_bert: Path, tmp_path: Path) -> None:
+    """All heads of the second layer, one of the first: PyTorch computes them, the project has no passes for them."""
+    ratios = {
+        (layer, name): (0.25, 1.0)[layer] if name in ATTENTION_MATRICES else 0.0
+        for layer in range(2)
+        for name in MATRIX_NAMES
+    }
+    prune(tiny_bert, tmp_path / "subnet", ratio=ratios, pattern="head")
+    found = _verify(load_project(write_tiny_project(tmp_path / "subnet", tmp_path / "project")))
+    assert _failed(found) == []
+    (comparison,) = found.comparisons
+    assert comparison.passes == 1 + 2 * 3 + 3 + 2 * 3
+    assert found.rungs[-1].summary == (
+        f"{comparison.values} values of {comparison.passes} passes equal; 5 of 8 heads are removed and have no passes"
+    )
 
 
 def test_an_encoder_that_is_not_transformers_fails_the_second(
