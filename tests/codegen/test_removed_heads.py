@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.head_places import attention_width, kept_heads
 from aebert.design.kernel_records import PARAMETER_BYTES, PassKind
-from aebert.design.program import Pass, build_program
+from aebert.design.launch_cycles import time_passes
+from aebert.design.program import Awaits, Pass, build_program
 from aebert.design.size_arrays import Sizes
-from aebert.design.workload import subnet_tiles
+from aebert.design.workload import Workload, subnet_tiles
 from aebert.numerics.quantised import QuantisedEncoder
 from aebert.numerics.reference import run_encoder, trace_encoder
 from aebert.support.errors import AebertError
@@ -114,6 +115,48 @@ def test_sequences_of_one_launch_lack_the_same_heads(
     outputs = accelerator(directory, config, quantised).run(residuals)
     for residual, output in zip(residuals, outputs, strict=True):
         assert np.array_equal(output, run_encoder(quantised, residual))
+
+
+@given(LACKING, st.lists(st.integers(1, 16), min_size=1, max_size=3))
+@settings(max_examples=20, deadline=None)
+def test_passes_await_what_they_read_and_the_closed_form_walks_them(lacking: Lacking, lengths: list[int]) -> None:
+    quantised, config = lacking.encoder(), CONFIGS[1]
+    program = build_program(config, quantised, lengths)
+    requantised = softmax = normalised = held = keys = queries = 0
+    for step in program.passes:
+        results = step.outputs * step.group_count
+        if step.kind is PassKind.SCORES:
+            assert step.awaits == Awaits(requantise=queries, held=keys)
+            softmax += -(-step.length // config.in_lanes) * config.in_lanes * step.group_count
+        elif step.kind is PassKind.CONTEXT:
+            scores = [each for each in program.passes[: program.passes.index(step)] if each.kind is PassKind.SCORES]
+            own = next(at for at, each in enumerate(scores) if _place(each) == _place(step))
+            done = sum(-(-each.length // config.in_lanes) * each.group_count for each in scores[: own + 1])
+            assert step.awaits == Awaits(softmax=done * config.in_lanes, held=held)
+            requantised += results
+        elif step.kind in (PassKind.LOAD, PassKind.RESIDUAL):
+            assert step.kind is PassKind.LOAD or step.awaits == Awaits(requantise=requantised)
+            normalised += results
+        elif step.kind is PassKind.END:
+            assert step.awaits == Awaits(requantised, softmax, normalised, held)
+        else:
+            assert step.awaits == Awaits(layer_norm=normalised)
+            held += results if step.name in ("key", "value") else 0
+            requantised += 0 if step.name in ("key", "value") else results
+            queries = requantised if step.name == "query" else queries
+            keys = held if step.name == "key" else keys
+    walked = time_passes(Sizes.of(config), Workload(quantised.shape, subnet_tiles(quantised), tuple(lengths)))
+    matmuls = [step for step in program.passes if step.kind not in (PassKind.LOAD, PassKind.END)]
+    assert [(each.name, each.layer, each.vectors[0]) for each in walked if each.name not in OTHER] == [
+        (step.name, step.layer, step.outputs * step.group_count) for step in matmuls
+    ]
+
+
+OTHER = ("load", "layer_norm", "store")
+
+
+def _place(step: Pass) -> tuple[int, int, int]:
+    return step.layer, step.sequence, step.head
 
 
 @pytest.fixture(scope="module", params=CONFIGS, ids="{} engines".format)
