@@ -70,13 +70,6 @@ def masked_layer(
     return states.with_values(layer_output(layer, shape, inputs))
 
 
-def head_logits(host: HostModel, first: torch.Tensor) -> torch.Tensor:
-    """Logits [rows, classes] of the first tokens' last states [rows, hidden], with gradients."""
-    pooled = host.base.get_submodule("pooler")(first[:, None])
-    logits: torch.Tensor = host.module.get_submodule("classifier")(pooled)
-    return logits
-
-
 def mask_gradients(
     host: HostModel,
     encoder: Encoder,
@@ -102,7 +95,7 @@ def mask_gradients(
                 if site.layer == number
             }
             states = masked_layer(layer, shape, states, own)
-        logits = head_logits(host, states.values[first_tokens(states)])
+        logits = host.head(states.values[first_tokens(states)][:, None])
         total = loss(logits, [label for _, label in chunk]).sum()
         for site, gradient in zip(sites, torch.autograd.grad(total, [masks[site] for site in sites]), strict=True):
             found[site].append(gradient)

@@ -27,7 +27,7 @@ from aebert.pruning.structured_removal import StructuredRemoval
 from aebert.pruning.unit_counts import Site
 from aebert.pruning.zero_patterns import BoolArray, Float64Array, Pattern
 from benchmarks.peers_layerwise import Given
-from benchmarks.peers_units import Budget, head_logits, without_units
+from benchmarks.peers_units import Budget, without_units
 
 # Of drawn and of mutated sensitivities; published: 1000 in all, on a GPU.
 DRAWN, MUTATED = 20, 60
@@ -74,7 +74,7 @@ def ziplm_within(given: Given, sites: Sequence[Site], table: CostTable, limit: f
     def logits(encoder: Encoder) -> torch.Tensor:
         with torch.inference_mode():
             output = encoder_forward(encoder, states)
-            return head_logits(given.host, output.values[first_tokens(output)]).double()
+            return given.host.head(output.values[first_tokens(output)][:, None]).double()
 
     dense = logits(given.encoder)
 

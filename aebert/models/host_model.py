@@ -121,18 +121,22 @@ class HostModel:
 
     def logits(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """The classification head on the last hidden states: [sequences, tokens, hidden] to [sequences, labels]."""
+        with torch.inference_mode():
+            return self.head(hidden_states)
+
+    def head(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """``logits`` with gradients."""
         if not self.has_classifier:
             raise AebertError(f"{self.directory}: no sequence-classification head; give a model fine-tuned for a task")
         classifier = self.module.get_submodule("classifier")
-        with torch.inference_mode():
-            root = self.architecture.root
-            if root == "bert":
-                result: torch.Tensor = classifier(self.base.get_submodule("pooler")(hidden_states))
-            elif root == "distilbert":
-                projected = self.module.get_submodule("pre_classifier")(hidden_states[:, 0])
-                result = classifier(torch.relu(projected))
-            else:
-                result = classifier(hidden_states)
+        root = self.architecture.root
+        if root == "bert":
+            result: torch.Tensor = classifier(self.base.get_submodule("pooler")(hidden_states))
+        elif root == "distilbert":
+            projected = self.module.get_submodule("pre_classifier")(hidden_states[:, 0])
+            result = classifier(torch.relu(projected))
+        else:
+            result = classifier(hidden_states)
         return result
 
 

@@ -23,6 +23,7 @@ from aebert.models.packed_sequences import PackedStates
 from aebert.pruning.compensation import Reconstruction, corrected_bias, reconstruction, solve_kept
 from aebert.pruning.input_moments import cross_second, input_moments, iterate_moments
 from aebert.pruning.masks import expand_units
+from aebert.pruning.output_importance import Importance
 from aebert.pruning.prune import PrunedEncoder, with_matrix
 from aebert.pruning.saliency import sum_units
 from aebert.pruning.structured_removal import structured_masks
@@ -48,18 +49,20 @@ def refine_encoder(
     ratio: float | Mapping[MatrixKey, float],
     embeddings: PackedStates,
     track: Callable[[Sequence[EncoderLayer]], Iterable[EncoderLayer]] = iter,
+    importance: Importance | None = None,
 ) -> PrunedEncoder:
     """Prune ``encoder`` under ``pattern``, with masks and weights fitted to the dense model on calibration text.
 
     ``ratio`` as in ``prune_encoder``; ``embeddings`` are the calibration text's; ``track`` may
     show progress over the layers. Heads and neurons, whose masks bind several matrices, are removed in turn on the
-    dense model's inputs (``aebert.pruning.structured_removal``), and then the weights are fitted.
+    dense model's inputs (``aebert.pruning.structured_removal``), by the ``importance`` of what they lose where that is
+    given, and then the weights are fitted.
     """
     shape = encoder.shape
     ratios = ratio if isinstance(ratio, Mapping) else uniform_ratios(shape, pattern, ratio)
     counts = zeroed_units(shape, pattern, ratios)
     if isinstance(pattern, Structured):
-        structured = structured_masks(encoder, pattern, counts, iterate_moments(encoder, embeddings))
+        structured = structured_masks(encoder, pattern, counts, iterate_moments(encoder, embeddings), importance)
         return PrunedEncoder(refit_encoder(encoder, structured, embeddings, track), structured, pattern, encoder.digest)
     site_of = {(site.layer, site.matrices[0]): site for site in counts}
 

@@ -14,11 +14,12 @@ from aebert.pruning import parse_pattern, prune_encoder
 from aebert.pruning.fidelity import EMBEDDING_COSINE, embedding_cosine
 from aebert.pruning.head_correction import text_head_correction
 from aebert.pruning.input_moments import iterate_moments
+from aebert.pruning.output_importance import output_importance
 from aebert.pruning.refine import refine_encoder
 from aebert.pruning.saliency import Saliency, check_saliency
 from aebert.pruning.subnet import SUBNET_FILE, Subnet, make_record, write_subnet
 from aebert.pruning.unit_counts import MatrixKey, layer_ratios, read_matrix_ratios, uniform_ratios
-from aebert.pruning.zero_patterns import Pattern
+from aebert.pruning.zero_patterns import Pattern, Structured
 from aebert.support.extensions import method_name
 from aebert.support.output_directory import check_replaceable
 from aebert.support.progress import Progress, count_through, no_progress
@@ -66,8 +67,11 @@ def prune(
         states = calibration_states(host, calibration, encoder.shape.max_positions)
         layers = encoder.shape.layers
         if refine:
+            importance = None
+            if isinstance(parsed, Structured) and host.has_classifier and texts is not None:  # text of the task
+                importance = output_importance(host, encoder, [states])
             pruned = refine_encoder(
-                encoder, parsed, ratios, states, lambda items: count_through(items, _STEP, layers, progress)
+                encoder, parsed, ratios, states, lambda items: count_through(items, _STEP, layers, progress), importance
             )
         else:
             moments = count_through(iterate_moments(encoder, states), _STEP, layers, progress)

@@ -6,11 +6,12 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
 from aebert.models.encoder import Linear
 from aebert.pruning.compensation import Reconstruction, reconstruction
 from aebert.pruning.input_moments import InputMoments
-from aebert.pruning.structured_removal import StructuredRemoval
+from aebert.pruning.structured_removal import EVEN_SHARE, StructuredRemoval
 from aebert.pruning.zero_patterns import BoolArray, Float64Array
 
 
@@ -52,6 +53,39 @@ def test_each_step_removes_what_costs_least_and_the_rest_is_solved_exactly(units
             np.testing.assert_allclose(level.weight, expected, rtol=1e-4, atol=1e-4)
             assert not level.weight[:, ~np.repeat(level.left, size)].any()
             before = level.left
+
+
+@pytest.mark.parametrize(("units", "size"), [(12, 1), (4, 3)])
+def test_what_a_removal_costs_is_weighted_with_the_importance_of_the_outputs(units: int, size: int) -> None:
+    different = False
+    for seed in range(3):
+        problem = _problem(seed, units * size)
+        factor = torch.from_numpy(np.random.default_rng(seed).normal(size=(6, 6)))
+        importance = factor.T @ factor
+        blended = (1 - EVEN_SHARE) * importance / importance.diagonal().mean() + EVEN_SHARE * torch.eye(6)
+        before = np.ones(units, bool)
+        counts = range(units - 1, 0, -1)
+        own, plain = (StructuredRemoval(problem, units, each).levels(counts) for each in (importance, None))
+        for level, even in zip(own, plain, strict=True):
+            tried = {}
+            for unit in np.flatnonzero(before):
+                left = before.copy()
+                left[unit] = False
+                weight = torch.from_numpy(_best(problem, np.repeat(left, size))[0]) * problem.scale
+                lost = weight - problem.weight.double()
+                tried[unit] = float(((lost @ problem.hessian.double()).T @ blended @ lost).trace())
+            assert np.flatnonzero(before & ~level.left).tolist() == [min(tried, key=lambda unit: tried[unit])]
+            expected, _ = _best(problem, np.repeat(level.left, size))
+            np.testing.assert_allclose(level.weight, expected, rtol=1e-4, atol=1e-4)
+            different |= bool((level.left != even.left).any())
+            before = level.left
+    assert different
+
+
+def test_outputs_that_matter_nothing_are_as_if_nothing_were_known() -> None:
+    (known,) = StructuredRemoval(_problem(0, 12), 12, torch.zeros(6, 6, dtype=torch.float64)).levels([5])
+    (unknown,) = StructuredRemoval(_problem(0, 12), 12).levels([5])
+    np.testing.assert_array_equal(known.left, unknown.left)
 
 
 def test_the_ranking_holds_the_masks_of_all_counts() -> None:

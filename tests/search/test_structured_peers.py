@@ -21,7 +21,7 @@ from aebert.tasks.task import own_task
 from benchmarks.peers_kprune import best_units, fitted, kprune, prediction_losses
 from benchmarks.peers_kwon import kwon, label_loss, rearranged, search_masks, unit_scales
 from benchmarks.peers_layerwise import Given
-from benchmarks.peers_units import PATTERN, Budget, carried_by, embedded, head_logits, mask_gradients, masked_layer
+from benchmarks.peers_units import PATTERN, Budget, carried_by, embedded, mask_gradients, masked_layer
 from benchmarks.peers_ziplm import cheapest, ladder, weights_left, ziplm, ziplm_within
 from tests.support.tiny_search import tiny_texts
 
@@ -62,7 +62,7 @@ def _masked_loss(
     for place, layer in enumerate(given.encoder.layers):
         own = {carried_by(site): mask} if site.layer == place else {}
         packed = masked_layer(layer, given.encoder.shape, packed, own)
-    logits = head_logits(given.host, packed.values[first_tokens(packed)])
+    logits = given.host.head(packed.values[first_tokens(packed)][:, None])
     return float(label_loss(logits.detach().double(), [label])[0])
 
 

@@ -19,11 +19,13 @@ import torch
 
 from aebert.models.digest import make_encoder
 from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderLayer, EncoderShape, FloatArray, Linear, MatrixName
+from aebert.models.host_model import HostModel
 from aebert.pruning.candidate import Candidate
 from aebert.pruning.compensation import Reconstruction, compensate_kept, corrected_bias, reconstruction
 from aebert.pruning.gradual import GradualLevel, GradualRemoval
 from aebert.pruning.input_moments import InputMoments, LayerMoments
 from aebert.pruning.masks import expand_units
+from aebert.pruning.output_importance import Importance, output_importance
 from aebert.pruning.prune import with_matrix
 from aebert.pruning.saliency import Saliency, site_scores
 from aebert.pruning.structured_removal import StructuredRemoval
@@ -35,7 +37,7 @@ from aebert.search.scoring.tensor_files import make_key, open_part, part_is_whol
 from aebert.search.space.grid import IntArray
 from aebert.support.extensions import method_name
 
-_SCHEMA = 3
+_SCHEMA = 4
 _EXPANDED_BYTES = 256 * 2**20
 _SMALLEST_HALF = 2.0**-24
 NormName = Literal["attention", "ffn"]
@@ -76,6 +78,10 @@ class Recipe:
         if isinstance(pattern, Structured):
             nested = self.criterion(pattern) == "second-order"
         return self.gradual and self.compensate and nested
+
+    def weighs_outputs(self, pattern: Pattern) -> bool:
+        """Whether what a unit's removal loses is weighted by what it does to the prediction of a model with a head."""
+        return isinstance(pattern, Structured) and self.removes_gradually(pattern)
 
 
 @dataclass(frozen=True)
@@ -186,6 +192,7 @@ class PreparedWeights:
 
 def prepare_weights(
     directory: Path,
+    host: HostModel,
     encoder: Encoder,
     pattern: Pattern,
     recipe: Recipe,
@@ -198,6 +205,7 @@ def prepare_weights(
     Layers that an earlier call, killed or complete, left whole are kept.
     """
     key = weights_key(encoder, pattern, recipe, counts, rows)
+    importance: Importance | None = None
     sites = list_sites(encoder.shape, pattern)
     stored = dict(zip(sites, stored_counts(sites, counts), strict=True))
     for number, layer in enumerate(track(encoder.layers)):
@@ -205,7 +213,11 @@ def prepare_weights(
         if not part_is_whole(path, key):
             own = {site: kept for site, kept in stored.items() if site.layer == number}
             moments = rows.moments(number) if recipe.needs_moments else None
-            write_part(path, key, _layer_tensors(layer, encoder.shape, pattern, recipe, own, moments))
+            if importance is None and host.has_classifier and recipe.weighs_outputs(pattern):
+                embeddings = [chunk.embeddings for chunk in rows.chunks]
+                importance = output_importance(host, encoder, embeddings)
+            own_importance = {name: found for (at, name), found in (importance or {}).items() if at == number}
+            write_part(path, key, _layer_tensors(layer, encoder.shape, pattern, recipe, own, moments, own_importance))
     return PreparedWeights(directory, encoder, pattern, recipe, counts, rows)
 
 
@@ -236,13 +248,14 @@ def _layer_tensors(
     recipe: Recipe,
     counts: Mapping[Site, Sequence[int]],
     moments: LayerMoments | None,
+    importance: Mapping[MatrixName, torch.Tensor],
 ) -> dict[str, torch.Tensor]:
     tensors: dict[str, torch.Tensor] = {}
     saliency = recipe.criterion(pattern)
     for site, kept in counts.items():
         if recipe.removes_gradually(pattern) and moments is not None:
             if isinstance(pattern, Structured):
-                tensors |= _structured_tensors(layer, shape, pattern, site, kept, moments)
+                tensors |= _structured_tensors(layer, shape, pattern, site, kept, moments, importance)
                 continue
             (name,) = site.matrices
             removal = GradualRemoval(layer.matrix(name), site, shape, pattern, saliency, moments.of(name))
@@ -273,11 +286,12 @@ def _structured_tensors(
     site: Site,
     kept: Sequence[int],
     moments: LayerMoments,
+    importance: Mapping[MatrixName, torch.Tensor],
 ) -> dict[str, torch.Tensor]:
     """Heads or neurons: the matrix that carries them onward is corrected, the others lose rows."""
     *_, carrier = site.matrices
     own = moments.of(carrier)
-    removal = StructuredRemoval(reconstruction(layer.matrix(carrier), own), site.units)
+    removal = StructuredRemoval(reconstruction(layer.matrix(carrier), own), site.units, importance.get(carrier))
     levels: dict[MatrixName, list[tuple[torch.Tensor, torch.Tensor]]] = {name: [] for name in site.matrices}
     for level in removal.levels(kept):
         for name, mask in expand_units(level.left, site, shape, pattern).items():

@@ -275,7 +275,7 @@ def prepare_scorer(
     folder = directory / f"weights-{key[:16]}"
     spec = ScorerSpec(host.directory, rows.directory, rows.key, folder, grid, task, settings)
     _check_objective(spec, rows)
-    weights = prepare_weights(folder, encoder, grid.pattern, settings.recipe, grid.counts, rows, track_weights)
+    weights = prepare_weights(folder, host, encoder, grid.pattern, settings.recipe, grid.counts, rows, track_weights)
     return Scorer(spec, host, weights, rows)
 
 

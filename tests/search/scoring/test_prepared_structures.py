@@ -13,6 +13,8 @@ from aebert.models import load_encoder
 from aebert.models.encoder import MATRIX_NAMES, FloatArray
 from aebert.models.host_model import load_host_model
 from aebert.pruning.compensation import Reconstruction, reconstruction
+from aebert.pruning.output_importance import output_importance
+from aebert.pruning.structured_removal import StructuredRemoval
 from aebert.pruning.zero_patterns import parse_pattern
 from aebert.search.scoring.embedded_rows import prepare_rows
 from aebert.search.scoring.prepared_weights import PreparedWeights, Recipe, prepare_weights
@@ -24,7 +26,7 @@ def _prepared(model: Path, directory: Path, recipe: Recipe) -> tuple[PreparedWei
     host, encoder = load_host_model(model), load_encoder(model)
     grid = make_grid(encoder.shape, parse_pattern("head+neuron"), levels=4)
     rows = prepare_rows(host, encoder, tiny_texts(), None, directory)
-    return prepare_weights(directory / "weights", encoder, grid.pattern, recipe, grid.counts, rows), grid
+    return prepare_weights(directory / "weights", host, encoder, grid.pattern, recipe, grid.counts, rows), grid
 
 
 def _lost(problem: Reconstruction, weight: FloatArray) -> float:
@@ -72,6 +74,27 @@ def test_every_count_has_the_least_squares_weights_of_its_mask(tiny_bert: Path, 
             most_more = 1.05 if count not in grid.counts[grid.sites.index(site)] else 1.001
             assert _lost(problem, own_weight) <= most_more * _lost(problem, most)
             assert not own_weight[:, ~left].any()
+
+
+def test_what_goes_first_is_what_the_prediction_loses_least_by(
+    tiny_classifiers: dict[str, Path], tmp_path: Path
+) -> None:
+    model = tiny_classifiers["bert"]
+    host, encoder = load_host_model(model), load_encoder(model)
+    weights, grid = _prepared(model, tmp_path, Recipe())
+    rows = prepare_rows(host, encoder, tiny_texts(), None, tmp_path)
+    importance = output_importance(host, encoder, [chunk.embeddings for chunk in rows.chunks])
+    (candidate,) = grid.candidates(grid.counts[:, 2][None])
+    differ = 0
+    for site, kept in zip(grid.sites, candidate.kept, strict=True):
+        carrier = site.matrices[-1]
+        problem = reconstruction(encoder.layers[site.layer].matrix(carrier), rows.moments(site.layer).of(carrier))
+        (expected,) = StructuredRemoval(problem, site.units, importance[site.layer, carrier]).levels([kept])
+        (even,) = StructuredRemoval(problem, site.units).levels([kept])
+        left = weights.masks(candidate)[site.layer, carrier].any(axis=0).reshape(site.units, -1)[:, 0]
+        np.testing.assert_array_equal(left, expected.left)
+        differ += bool((expected.left != even.left).any())
+    assert differ
 
 
 def test_masks_nest_from_level_to_level(tiny_bert: Path, tmp_path: Path) -> None:
