@@ -37,6 +37,8 @@ class BuiltDesigns:
         number = self.designs.index(design)
         for process in design.processes:
             self._set_loop(f"{_prefix(number, process)}.Loop", process.ii, process.depth)
+            for stream, stage in _stages(process).items():
+                self._set_stage(f"{_prefix(number, process)}.Loop", process.streams.index(stream), stage)
             self._set_loop(f"{_prefix(number, process)}.Poll", *process.poll)
         self.library[f"run_{number}"]()
         read = self.library.aebert_timing_result
@@ -47,6 +49,9 @@ class BuiltDesigns:
 
     def _set_loop(self, name: str, ii: int, depth: int) -> None:
         self.library.aebert_timing_set_loop(name.encode(), ii, depth)
+
+    def _set_stage(self, loop: str, argument: int, stage: int) -> None:
+        self.library.aebert_timing_set_stage(loop.encode(), argument, stage)
 
 
 def _cycles(design: Design, number: int, result: TimedResult) -> int | None:
@@ -124,6 +129,12 @@ def _process(number: int, design: Design, process: DesignProcess) -> Iterator[st
     yield "}"
 
 
+def _stages(process: DesignProcess) -> dict[str, int]:
+    """Of the writes in its pipelined loop, by stream."""
+    writes = [step for step in process.steps if step.kind in ("write", "write_nb") and not step.after]
+    return {step.stream: min(step.stage, process.depth - 1) for step in writes} if process.ii else {}
+
+
 def _condition(process: DesignProcess) -> str:
     if process.trips is None:
         return "true"
@@ -132,7 +143,6 @@ def _condition(process: DesignProcess) -> str:
 
 def _step(name: str, design: Design, process: DesignProcess, step: Step, tally: dict[str, str]) -> Iterator[str]:
     written = "value" if step.constant is None else str(step.constant)
-    stage = "" if step.after or not process.ii else f"AEBERT_STAGE({min(step.stage, process.depth - 1)}); "
     if step.guarded:
         yield f"    if (value > 0) ++{tally['guarded']};"
     guard = "if (value > 0) " if step.guarded else ""
@@ -145,9 +155,9 @@ def _step(name: str, design: Design, process: DesignProcess, step: Step, tally: 
     elif step.kind == "read_nb":
         yield f"    got = {step.stream}.read_nb(received);"
     elif step.kind == "write":
-        yield f"    {stage}{guard}{step.stream}.write({written});"
+        yield f"    {guard}{step.stream}.write({written});"
     elif step.kind == "write_nb":
-        yield f"    {stage}accepted = {step.stream}.write_nb({written});"
+        yield f"    accepted = {step.stream}.write_nb({written});"
         yield f"    if (!accepted) ++{tally['refused']};"
     else:
         yield f"    AEBERT_LOOP({name}.Poll)"

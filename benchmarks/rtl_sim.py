@@ -110,6 +110,8 @@ def random_config(draw: random.Random) -> HardwareConfig:
                 dsp=draw.choice(tuple(BOARDS)),
                 tile_fifo=draw.choice((16, 64, 512)),
                 sums_fifo=draw.choice((4, 16)),
+                row_slices=draw.choice((1, 1, 2)),
+                engines=draw.choice((1, 1, 2)),
             )
         except AebertError:
             continue
@@ -141,7 +143,7 @@ def compare(points: Sequence[Point]) -> Iterator[Found]:
     schedules = scheduled_schedules(estimated, rtl.schedules)
     banks = dict(place_compute_units(config, board, 1)[0].banks)
     ports = port_timings(config, board, board.clock_mhz, banks, port_traffic(config))
-    library = build_simulation(rtl)
+    library = build_simulation(rtl, optimised=False)
     for point in points:
         simulated, clocked = RtlDevice(library, ports), TimedEmulatorDevice(sources, schedules, ports)
         yield _launch(point, simulated, clocked)

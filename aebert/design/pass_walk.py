@@ -18,6 +18,8 @@ from aebert.design.size_arrays import Floats, Sizes
 from aebert.design.workload import Workload
 from aebert.models.encoder import MATRIX_NAMES, MatrixName
 
+# Row groups in the chains of results that `Walk._paced` tries: few, or all.
+_CHAINED: Floats = np.array([[1.0], [2.0], [3.0], [np.inf]])
 SIMULATED_HEADS = PROBABILITY_SLOTS + 2  # with `extrapolate`, the following heads repeat the last of these
 
 
@@ -30,14 +32,11 @@ def _ceil_divide(value: Floats | float, divisor: Floats) -> Floats:
 class _Groups:
     """What follows from the number of token groups that a pass is about.
 
-    ``pace`` and ``more_pace``: rows of results cost an engine step so many times, at least or besides the steps, where
-    the credits' round trip is the limit. ``parameter_room``: cycles of parameters behind what the sums FIFO holds.
-    ``last_results``: from the engine's last step until the requantiser has taken the last result.
+    ``parameter_room``: cycles of parameters behind what the sums FIFO holds. ``last_results``: from the engine's last
+    step until the requantiser has taken the last result.
     """
 
     count: Floats
-    pace: Floats
-    more_pace: Floats
     parameter_room: Floats
     last_results: Floats
 
@@ -74,8 +73,8 @@ class Walk:
         self._slices = sizes.row_slices.astype(np.float64)
         # The FIFO from memory, and the one to the engine.
         self._tile_fifo: Floats = sizes.tile_fifo + float(PLACED_TILE_DEPTH)
-        # From a tile in memory, or a row of keys, until it meets operands.
-        self._fetch = latencies.fetch + latencies.token
+        # From a tile in memory, or a row of keys, until it meets operands. Its token is under way beside it.
+        self._fetch = max(latencies.fetch, latencies.token) + 1.0
         # Cycles between two tiles, and between two steps, at least: as many are under way as the FIFOs to the engine
         # hold.
         self._tile_pace = max(1.0, (self._fetch + latencies.credit + 1.0) / PLACED_TILE_DEPTH)
@@ -90,9 +89,9 @@ class Walk:
         self._sums_room: Floats = sizes.sums_fifo * self._out_lanes
         self._engine_depth: Floats = latencies.engine + sizes.chain - 1.0 + np.log2(sizes.in_lanes / sizes.chain)
         self._drain = latencies.requantise + latencies.pass_control
-        # Cycles between two results when every iteration has one: as many are under way as the FIFO holds.
+        # From a result until its place in the FIFO can be taken again.
         turn = self._slices * (self._out_lanes - 1.0) + 1.0  # of the requantiser, until it takes a row group's last row
-        self._pace = np.maximum(1.0, (self._engine_depth + latencies.credit + turn) / self._sums_fifo)
+        self._round_trip: Floats = self._engine_depth + latencies.credit + turn
         # Cycles of the memory for one vector of tokens, in or out; the unit at its other end may be slower.
         words = _ceil_divide(2.0 * self._tokens, self._word_bytes)
         self._vector_cycles = np.maximum(words / rates.vectors, self._slices)
@@ -115,14 +114,41 @@ class Walk:
         self._told, self._told_lanes = zero, zero
 
     def _groups_of(self, count: Floats) -> _Groups:
-        held = count <= self._sums_fifo
+        taken = self._slices * self._out_lanes
+        # Of results that wait for places, the last finds the requantiser free.
+        behind = np.where(count <= self._sums_fifo, (taken - 1.0) * count + 1.0, taken)
         return _Groups(
             count,
-            np.where(held, self._pace, 0.0),
-            np.where(held, 0.0, self._pace - 1.0),
             self._sums_room * np.maximum(self._cycles_per_channel / count, 1.0),
-            self._engine_depth + (self._slices * self._out_lanes - 1.0) * count + 1.0,
+            self._engine_depth + behind,
         )
+
+    def _paced(self, cycles: Floats, row_groups: Floats, groups: _Groups) -> Floats:
+        """Engine cycles of a pass whose results wait for places in the FIFO behind it.
+
+        A result takes the place that came free by the one as many before it as there are places, a round trip later;
+        or it follows the one before, which the requantiser takes so many cycles later. Of a row group's token groups,
+        which have their results in consecutive cycles, as many as there are places leave at once, once per round trip,
+        and the steps without results behind them hide a last wait. So the slowest chain of results is that of some
+        number of row groups, with waits for places wherever they fit, and that number after that number.
+        """
+        interval = self._latencies.engine_interval
+        steps = cycles / row_groups
+        without = steps - interval * groups.count
+        taken = np.maximum(interval, self._slices * self._out_lanes)
+        chained = np.minimum(_CHAINED, row_groups)
+        results = chained * groups.count - 1.0
+        waits = np.floor(results / self._sums_fifo)
+        waited = waits * self._sums_fifo
+        # Row groups that end behind the last wait; of these results the requantiser has taken those before.
+        ended = np.ceil((waited + 1.0) / groups.count)
+        behind = np.maximum(chained - ended, 0.0)
+        queued = np.where(behind > 0.0, ended * groups.count - 1.0, results) - waited
+        between = np.where(waits > 0.0, taken, interval)
+        chain = waits * self._round_trip + queued * between + (results - waited - queued + 1.0) * interval
+        chain = chain + (behind + 1.0) * without
+        slowest: Floats = np.max(chain * (row_groups / chained), axis=0)
+        return np.maximum(cycles, slowest)
 
     def _ahead_of_memory(self, sizes: Sizes) -> None:
         """What memory sends ahead: to the FIFO, and to the port's buffer but for the burst being taken (half of it, on
@@ -260,8 +286,9 @@ class Walk:
         """
         clock, latencies, room = self.clock, self._latencies, self._sums_room
         rows, cycles = vectors / self._out_lanes, latencies.engine_interval * steps
-        row_steps = cycles / rows * groups.count  # of a row group
-        taken_steps = np.maximum(cycles + rows * groups.more_pace, rows * groups.pace)
+        row_groups = rows / groups.count
+        row_steps = cycles / row_groups
+        taken_steps = self._paced(cycles, row_groups, groups)
         taken_steps = np.maximum(taken_steps, steps * np.maximum(self._tile_pace / groups.count, self._step_pace))
         told = self._taken[0] + latencies.dispatch
         self._taken.append(clock.quotients)
@@ -277,7 +304,9 @@ class Walk:
         taken = np.maximum(drain + drained_cycles, held_back)
         # The last result needs room: this pass's own must have left, or the one before's. Until the requantiser begins,
         # the engine can do no more than what fills the room.
-        waits = free + taken_steps * (1.0 - room / vectors) - (row_steps - groups.count)
+        beyond = np.maximum(1.0 - room / vectors, 1.0 / rows)
+        waits = free + self._round_trip - self._engine_depth - (row_steps - latencies.engine_interval * groups.count)
+        waits = waits + self._paced(cycles * beyond, row_groups * beyond, groups)
         room_from = np.where(
             vectors > room,
             np.maximum(np.maximum(taken - room * self._slices, known - groups.parameter_room), waits),

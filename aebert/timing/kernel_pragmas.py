@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from aebert.timing.source_marks import ArrayMark, read_marks
+
+_PROCESS = re.compile(r"^void (?P<name>\w+)\((?P<parameters>[^{}]*)\) \{", re.MULTILINE)
+# The name at the end, behind & or within (&name)[extent]; commas inside <> are followed by none.
+_PARAMETER = re.compile(r"(?P<name>\w+)\)?(?:\[\w+\])*(?:,\s|$)(?![^<>]*>)")
 
 
 @dataclass(frozen=True)
@@ -27,11 +32,12 @@ class CheckedDependence:
 
 @dataclass(frozen=True)
 class KernelPragmas:
-    """``arrays``: by process.variable, those that emulation checks."""
+    """``arrays``: by process.variable, those that emulation checks. ``parameters``: of each process, in order."""
 
     loops: tuple[LoopPragmas, ...]
     arrays: Mapping[str, ArrayMark]
     dependences: tuple[CheckedDependence, ...]
+    parameters: Mapping[str, tuple[str, ...]]
 
 
 def parse_pragmas(sources: Mapping[str, str]) -> KernelPragmas:
@@ -39,7 +45,9 @@ def parse_pragmas(sources: Mapping[str, str]) -> KernelPragmas:
     loops: list[LoopPragmas] = []
     arrays: dict[str, ArrayMark] = {}
     dependences: list[CheckedDependence] = []
+    parameters: dict[str, tuple[str, ...]] = {}
     for file, text in sources.items():
+        parameters.update(_parameters(text))
         marks = read_marks(file, text)
         declared = {(array.declared_line, array.array): array for array in marks.arrays}
         for line, name in marks.checked.items():
@@ -53,4 +61,10 @@ def parse_pragmas(sources: Mapping[str, str]) -> KernelPragmas:
                 for each in loop.dependences
                 if each.between_iterations
             ]
-    return KernelPragmas(tuple(loops), arrays, tuple(dependences))
+    return KernelPragmas(tuple(loops), arrays, tuple(dependences), parameters)
+
+
+def _parameters(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Of each function that returns nothing."""
+    for found in _PROCESS.finditer(text):
+        yield found["name"], tuple(each["name"] for each in _PARAMETER.finditer(found["parameters"]))

@@ -27,14 +27,35 @@ _REQUANTISE: tuple[OperatorName, ...] = ("wide_multiply", "fabric", "fabric")
 
 
 @dataclass(frozen=True)
+class StreamStage:
+    """Stage of a pipeline, or state of a sequential iteration's beginning, in which a process accesses ``stream``: the
+    name of its parameter, numbered where that is an array of streams. Of several accesses the first."""
+
+    stream: str
+    stage: int
+    reads: bool
+
+
+@dataclass(frozen=True)
 class LoopLatency:
-    """``ii`` 0: a sequential loop of ``depth`` cycles of control per iteration. ``path`` explains an estimate."""
+    """``ii`` 0: a sequential loop of ``depth`` cycles of control per iteration. ``path`` explains an estimate.
+    ``accesses``: writes to other streams leave in the last stage, reads from others take place in the first."""
 
     loop: str
     ii: int
     depth: int
     source: ScheduleSource
     path: tuple[OperatorName, ...] = ()
+    accesses: tuple[StreamStage, ...] = ()
+
+    @property
+    def process(self) -> str:
+        return self.loop.partition(".")[0]
+
+    @property
+    def first_read(self) -> int:
+        """The stage in which an iteration's first read takes place."""
+        return min((each.stage for each in self.accesses if each.reads), default=0)
 
 
 @dataclass(frozen=True)
@@ -43,6 +64,15 @@ class LoopFigures:
 
     ii: int
     depth: int
+
+
+# What leaves at once: an operator table knows only the depth of the results.
+_AT_ONCE: Mapping[str, tuple[str, ...]] = {
+    "fetch_tiles.Tiles": ("tokens",),
+    "engine.Steps": ("tile_credits",),
+    "requantise.Vectors": ("credits",),
+    "row_maximum.Scores": ("held",),
+}
 
 
 def _log2(value: int) -> int:
@@ -102,7 +132,8 @@ def estimated_schedules(config: HardwareConfig, pragmas: KernelPragmas) -> tuple
         path = paths.get(loop.name, _MOVE)
         # An iteration that moves several elements of one stream takes as many cycles.
         depth = path_cycles(path) + loop.ii - 1
-        schedules.append(LoopLatency(loop.name, loop.ii, depth, "operator table", path))
+        at_once = tuple(StreamStage(stream, 0, reads=False) for stream in _AT_ONCE.get(loop.name, ()))
+        schedules.append(LoopLatency(loop.name, loop.ii, depth, "operator table", path, at_once))
     return tuple(schedules)
 
 
@@ -117,9 +148,7 @@ def recorded_schedules(
 ) -> tuple[LoopLatency, ...]:
     """``estimated`` with the figures that are ``recorded`` by function and label, where there are some."""
     return tuple(
-        schedule
-        if (found := recorded.get(schedule.loop)) is None
-        else LoopLatency(schedule.loop, found.ii, found.depth, "csynth")
+        schedule if (found := recorded.get(schedule.loop)) is None else _reported(schedule, found.ii, found.depth)
         for schedule in estimated
     )
 
@@ -151,4 +180,11 @@ def _synthesised(schedule: LoopLatency, loop: ReportedLoop | None) -> LoopLatenc
     if loop is None or not loop.pipelined or loop.ii_achieved is None or loop.depth_cycles is None:
         return schedule
     ii, depth = loop.ii_achieved.max, loop.depth_cycles.max
-    return schedule if ii is None or depth is None else LoopLatency(schedule.loop, ii, depth, "csynth")
+    return schedule if ii is None or depth is None else _reported(schedule, ii, depth)
+
+
+def _reported(schedule: LoopLatency, ii: int, depth: int) -> LoopLatency:
+    """A report has no stages of accesses: those known are as far from the beginning, those of the last stage in the
+    last one."""
+    early = tuple(each for each in schedule.accesses if each.stage < min(schedule.depth, depth) - 1)
+    return LoopLatency(schedule.loop, ii, depth, "csynth", accesses=early)

@@ -11,6 +11,7 @@ from codegen.rtl.burst import Burst
 from codegen.rtl.names import identifier
 from codegen.rtl.nodes import Literal, Ref
 from codegen.rtl.pipeline import Pipeline, header_phis
+from codegen.rtl.regions import only_joins
 from codegen.rtl.scope import Scope
 from codegen.rtl.straight import Straight
 from codegen.rtl.texts import Assignment, StateText, Transition
@@ -37,7 +38,7 @@ class Edges:
         begin = self._follow("", entry, _From(self))
         found = [StateText(IDLE, "start", (begin,), "waits for the launch")]
         for straight in self.straights.values():
-            if self._threaded(straight.label) and straight.label != entry:
+            if only_joins(self.scope.function, straight.label) and straight.label != entry:
                 continue
             found += self._straight_states(straight)
         for header, pipeline in self.pipelines.items():
@@ -55,7 +56,7 @@ class Edges:
         else:
             transitions = tuple(
                 self._follow(
-                    straight.label, target, source,
+                    straight.last_block, target, source,
                     "" if number == len(straight.edges) - 1 else self.stage_text(condition, last, held=True),
                 )
                 for number, (target, condition) in enumerate(straight.edges)
@@ -84,15 +85,10 @@ class Edges:
             raise AebertError(f"{pipeline.name}: what follows the loop depends on where it is left")
         return found.pop()
 
-    def _threaded(self, label: str) -> bool:
-        """A block with nothing but phis and one successor takes no state."""
-        instructions = self.scope.function.blocks[label].instructions
-        return len(instructions[-1].labels) == 1 and all(each.opcode == "phi" for each in instructions[:-1])
-
     def _follow(self, before: str, target: str, source: _From, condition: str = "") -> Transition:
         assignments: list[Assignment] = []
         known: dict[str, str] = {}
-        while target not in self.pipelines and self._threaded(target):
+        while target not in self.pipelines and only_joins(self.scope.function, target):
             arriving = self._arriving(self.straights[target].phis, before, source, known)
             assignments += [Assignment(self.scope.kept[name].name, text) for name, text in arriving.items()]
             known |= arriving

@@ -20,6 +20,7 @@ from codegen.rtl.top_level import DeclaredStream, TopLevel, numbered, read_top_l
 from codegen.schedule.frontend.kernel import source_processes
 from codegen.schedule.graph import DesignContext
 from codegen.schedule.operator_model import fitted_model
+from codegen.schedule.stream_stages import stream_stages
 
 _LIBRARY = ("fifo.sv", "axi_reader.sv", "axi_writer.sv")
 _BLOCK = {"bram": (1, "block"), "uram": (1, "ultra")}
@@ -109,7 +110,11 @@ class KernelRtl:
         """Of every loop: II and depth that timed emulation of the same schedule has."""
         return tuple(
             LoopLatency(
-                f"{process}.{loop.label}", loop.interval if loop.pipelined else 0, loop.schedule.depth, "scheduled"
+                f"{process}.{loop.label}",
+                loop.interval if loop.pipelined else 0,
+                loop.schedule.depth,
+                "scheduled",
+                accesses=stream_stages(loop.schedule),
             )
             for process, loops in self.timings.items()
             for loop in loops

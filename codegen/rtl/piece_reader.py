@@ -1,4 +1,4 @@
-"""Reads basic blocks of LLVM IR into the nodes of one piece: a straight block, or an if-converted iteration."""
+"""Reads basic blocks of LLVM IR into the nodes of one piece: an if-converted region, or iteration."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ class Place:
 
 
 Places = Callable[[str, Position], Place]
+UNSCHEDULED = Place()
 
 
 @dataclass
 class PieceReader:
-    """``iteration`` None: one block, always executed. ``places``: by register (or "") and position."""
+    """``iteration`` None: what is always executed. ``places``: by register (or "") and position."""
 
     scope: Scope
     builder: Builder
@@ -199,7 +200,7 @@ def places_of(registers: Mapping[str, int], accesses: Mapping[Position, int], pl
     def find(register: str, position: Position) -> Place:
         number = accesses.get(position, registers.get(register) if register else None)
         if number is None:
-            return Place()
+            return UNSCHEDULED
         found = place(number)
         return found if position in accesses or owners[number] == register else Place(found.stage)
 

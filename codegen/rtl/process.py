@@ -13,6 +13,7 @@ from codegen.rtl.nodes import AccessKind, AccessSite, Kind, Literal, Outside, Re
 from codegen.rtl.piece_reader import Place, Places, places_of
 from codegen.rtl.pipeline import Pipeline, read_pipeline, write_stage
 from codegen.rtl.ram_ports import RamPorts
+from codegen.rtl.regions import regions
 from codegen.rtl.scope import Ram, Scope
 from codegen.rtl.straight import Straight, place_straight, read_straight
 from codegen.rtl.texts import (
@@ -115,9 +116,9 @@ class _ProcessBuilder:
                 found = read_pipeline(self.scope, timing.label, iteration, timing.interval, places)
                 self.pipelines[iteration.loop.header] = found
                 inside |= iteration.loop.blocks
-        for label in self.scope.function.blocks:
-            if label not in inside:
-                self.straights[label] = read_straight(self.scope, label, self._places(label))
+        headers = {iteration.loop.header for iteration in self.source.iterations}
+        for region in regions(self.scope.function, set(self.scope.function.blocks) - inside, headers):
+            self.straights[region.first] = read_straight(self.scope, region, self._places(region.first))
         for header, pipeline in self.pipelines.items():
             if (burst := find_burst(self.scope, pipeline)) is not None:
                 self.bursts[header] = burst

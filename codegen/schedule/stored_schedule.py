@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aebert.support.errors import AebertError
-from aebert.timing.loop_schedules import LoopLatency
+from aebert.timing.loop_schedules import LoopLatency, StreamStage
 from codegen.manifest import Manifest
 from codegen.schedule.frontend.clang import check_installed
 from codegen.schedule.project_schedule import KERNEL_FOLDER, ProjectSchedule, schedule_kernel
 from codegen.schedule.schedule_cache import PACKAGES, keep, kept, key_of
+from codegen.schedule.stream_stages import stream_stages
 from codegen.schedule.words import critical_lines, schedule_lines
 
 
@@ -19,7 +20,7 @@ from codegen.schedule.words import critical_lines, schedule_lines
 class StoredLoop:
     """``asked_ii`` and ``ii`` 0: not pipelined. ``critical``: the cycle or chain that limits it, line by line.
 
-    ``register_bits``: flip-flops of what crosses its stages and of what it carries.
+    ``register_bits``: flip-flops of what crosses its stages and of what it carries. ``accesses``: to streams and ports.
     """
 
     name: str
@@ -30,6 +31,7 @@ class StoredLoop:
     misses: bool
     critical: tuple[str, ...]
     register_bits: int
+    accesses: tuple[StreamStage, ...]
 
     def in_words(self) -> str:
         """How it misses: by its II, or by a state that is too long where the II is kept."""
@@ -60,7 +62,9 @@ class StoredSchedule:
 
     def schedules(self) -> tuple[LoopLatency, ...]:
         """For timed emulation."""
-        return tuple(LoopLatency(loop.name, loop.ii, loop.depth, "scheduled") for loop in self.loops)
+        return tuple(
+            LoopLatency(loop.name, loop.ii, loop.depth, "scheduled", accesses=loop.accesses) for loop in self.loops
+        )
 
     @property
     def register_bits(self) -> dict[str, int]:
@@ -118,6 +122,7 @@ def _stored(found: ProjectSchedule) -> StoredSchedule:
             loop.misses,
             tuple(critical_lines(found, loop)),
             loop.register_bits,
+            stream_stages(loop.schedule),
         )
         for loop in found.loops
     )

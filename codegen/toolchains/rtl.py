@@ -66,8 +66,11 @@ def verilate(files: Mapping[str, str], top: str) -> dict[str, bytes]:
         }
 
 
-def build_simulation(rtl: KernelRtl) -> Path:
-    """The library of the simulated kernel, built if it is not there already; see `codegen.toolchains.emulator`."""
+def build_simulation(rtl: KernelRtl, *, optimised: bool = True) -> Path:
+    """The library of the simulated kernel, built if it is not there already; see `codegen.toolchains.emulator`.
+
+    Not ``optimised``: compiled in a fifth of the time, for launches of a few thousand cycles.
+    """
     verilator = find_verilator()
     bench = environment().get_template("rtl/bench.cpp.j2").render(kernel=rtl.kernel)
     sources = {**verilate(rtl.files, rtl.kernel.name), "bench.cpp": bench.encode()}
@@ -76,5 +79,5 @@ def build_simulation(rtl: KernelRtl) -> Path:
     for pattern in _HEADERS:
         sources |= {path.relative_to(include).as_posix(): path.read_bytes() for path in sorted(include.glob(pattern))}
     # -O1: the model takes minutes to compile with more, and a small kernel seconds to run.
-    options = ("-O1", "-DVL_IGNORE_UNKNOWN_ARCH", "-Wno-all", "-pthread")
+    options = ("-O1" if optimised else "-O0", "-DVL_IGNORE_UNKNOWN_ARCH", "-Wno-all", "-pthread")
     return build_library(user_cache() / "simulations", "rtl", sources, options)

@@ -61,6 +61,20 @@ def test_narrower_units_slow_prediction_and_emulation_alike(tmp_path: Path, row_
     assert predicted > 1.05 * predicted_cycles(CONFIG, quantised, (20, 9))
 
 
+@needs_compiler
+def test_results_that_wait_for_places_leave_in_blocks(tmp_path: Path) -> None:
+    # A FIFO of four sums, a round trip of 19 cycles; as many as 9 token groups, one result of each in a row.
+    config = HardwareConfig(
+        tokens=8, out_lanes=1, in_lanes=8, max_hidden=32, max_ffn=64, max_length=48, max_groups=12, sums_fifo=4
+    )
+    kernel = TimedKernel.write(tmp_path, config)
+    for density in (1.0, 0.5):
+        quantised = random_quantised_encoder(random_shape(1, 32, 2, 64), seed=1, density=density)
+        for lengths in ((24,), (40,), (48,), (48, 16), (32, 40)):
+            cycles = kernel.cycles(quantised, lengths)
+            assert predicted_cycles(config, quantised, lengths) == pytest.approx(cycles, rel=0.02), (density, lengths)
+
+
 def _average_rate(timing: PortTiming) -> float:
     return timing.burst_words / (timing.burst_words / timing.words_per_cycle + timing.gap)
 

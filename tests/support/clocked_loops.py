@@ -17,6 +17,7 @@ class ClockedLoop:
     writes: int | None
     waits: bool = True  # else it neither waits for an element nor for room
     write_stage: int | None = None
+    read_stage: int = 0
     lost: int = 0
     step: int = 0  # of the pipeline: counts cycles in which it was not stopped
     has_read: bool = False
@@ -27,7 +28,7 @@ class ClockedLoop:
         return (self.count - 1) * self.ii + self.depth
 
     def must_read(self) -> bool:
-        return self.reads is not None and self._iteration_at(self.step) and not self.has_read
+        return self.reads is not None and self._iteration_at(self.step - self.read_stage) and not self.has_read
 
     def must_write(self) -> bool:
         stage = self.depth - 1 if self.write_stage is None else self.write_stage

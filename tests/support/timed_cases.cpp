@@ -35,12 +35,11 @@ void relay(int count, Stream& in, Stream& out) {
 // Does not wait for room: what finds none is lost.
 int lost = 0;
 
-void dropping_source(int count, int stage, Stream& out) {
+void dropping_source(int count, Stream& out) {
   lost = 0;
   AEBERT_LOOP(dropping_source.Elements)
   for (int i = 0; i < count; ++i) {
     AEBERT_ITERATION;
-    AEBERT_STAGE(stage);
     if (!out.write_nb(i)) ++lost;
   }
 }
@@ -224,11 +223,11 @@ void run_chain(int count, int depth) {
   AEBERT_RUN;
 }
 
-int run_dropping(int count, int stage, int depth, int iterations) {
+int run_dropping(int count, int depth, int iterations) {
   AEBERT_REGION;
   Stream fifo("fifo", size_t(depth));
   AEBERT_PROCESS(try_sink, iterations, fifo);
-  AEBERT_PROCESS(dropping_source, count, stage, fifo);
+  AEBERT_PROCESS(dropping_source, count, fifo);
   AEBERT_RUN;
   return lost;
 }

@@ -33,6 +33,12 @@ class Regions:
             label = labels.get(name, f"{name}.Elements")
             self._library.aebert_timing_set_loop(label.encode(), ii, depth)
 
+    def stage(self, loop: str, argument: int, stage: int) -> None:
+        self._library.aebert_timing_set_stage(loop.encode(), argument, stage)
+
+    def first_read(self, loop: str, stage: int) -> None:
+        self._library.aebert_timing_set_first_read(loop.encode(), stage)
+
     def array(self, name: str, *, partitioned: bool, registers: bool = False) -> None:
         self._library.aebert_timing_set_array(name.encode(), partitioned, registers, 1, 1)
 
@@ -122,24 +128,42 @@ def test_a_slow_writer_sets_the_rate_and_the_reader_starves(regions: Regions) ->
     assert fifo_occupancy(result, "fifo") == 1
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     count=st.integers(1, 12),
     depths=st.tuples(st.integers(1, 6), st.integers(1, 6)),
-    loops=st.tuples(*[st.tuples(st.integers(1, 4), st.integers(0, 6))] * 3),
+    loops=st.tuples(*[st.tuples(st.integers(1, 4), st.integers(0, 6), st.integers(0, 6), st.integers(0, 6))] * 3),
 )
 def test_any_chain_takes_the_cycles_of_a_simulation_cycle_by_cycle(
-    regions: Regions, count: int, depths: tuple[int, int], loops: tuple[tuple[int, int], ...]
+    regions: Regions, count: int, depths: tuple[int, int], loops: tuple[tuple[int, int, int, int], ...]
 ) -> None:
-    source, relay, sink = ((ii, ii + more) for ii, more in loops)
+    source, relay, sink = ((ii, ii + more) for ii, more, _, _ in loops)
+    reads = [min(read, ii + more - 1) for ii, more, read, _ in loops]
+    writes = [min(read + later, ii + more - 1) for (ii, more, _, later), read in zip(loops, reads, strict=True)]
     regions.loops(source=source, relay=relay, sink=sink)
+    regions.stage("source.Elements", 1, writes[0])
+    regions.first_read("relay.Elements", reads[1])
+    regions.stage("relay.Elements", 2, writes[1])
+    regions.first_read("sink.Elements", reads[2])
     result = regions.run("relay", count, *depths)
     stages = [
-        ClockedLoop(count, *source, reads=None, writes=0),
-        ClockedLoop(count, *relay, reads=0, writes=1),
-        ClockedLoop(count, *sink, reads=1, writes=None),
+        ClockedLoop(count, *source, reads=None, writes=0, write_stage=writes[0]),
+        ClockedLoop(count, *relay, reads=0, writes=1, read_stage=reads[1], write_stage=writes[1]),
+        ClockedLoop(count, *sink, reads=1, writes=None, read_stage=reads[2]),
     ]
     assert result.cycles == simulate(stages, depths)
+
+
+def test_accesses_of_a_sequential_iteration_take_place_in_their_states(regions: Regions) -> None:
+    # States from 1 on. Written in the second, 2; read in the third, 3, one is left, 4; entry 5, issues 6 7 8, end 12.
+    # Without stages: written in the last, 4; read in the first, 5, then 6 7 8; entry 9, issues 10 11 12, end 16.
+    regions.loops(counts=(0, 4), expand_counts=(0, 4), expand=(1, 4), sink=(1, 1))
+    regions.stage("counts.Elements", 0, 1)
+    regions.stage("expand.Counts", 0, 2)
+    result = regions.run("data_dependent")
+    regions.loops(counts=(0, 4), expand_counts=(0, 4), expand=(1, 4), sink=(1, 1))
+    late = regions.run("data_dependent")
+    assert [each.process("expand").intervals[1].end for each in (result, late)] == [12, 16]
 
 
 def test_a_starved_pipeline_holds_its_results_back(regions: Regions) -> None:
@@ -232,11 +256,12 @@ def test_what_finds_no_room_is_lost_as_in_a_simulation_cycle_by_cycle(
     (ii, more, behind), (sink_ii, sink_more, iterations) = source, sink
     stage = max(0, min(ii, ii + more - 1) - behind)
     regions.loops(dropping_source=(ii, ii + more), try_sink=(sink_ii, sink_ii + sink_more))
+    regions.stage("dropping_source.Elements", 1, stage)
     dropping = ClockedLoop(count, ii, ii + more, reads=None, writes=0, waits=False, write_stage=stage)
     trying = ClockedLoop(iterations, sink_ii, sink_ii + sink_more, reads=0, writes=None, waits=False)
     cycles = simulate([dropping, trying], [depth])
-    assert regions.returned("dropping", count, stage, depth, iterations) == dropping.lost
-    assert regions.run("dropping", count, stage, depth, iterations).cycles == cycles
+    assert regions.returned("dropping", count, depth, iterations) == dropping.lost
+    assert regions.run("dropping", count, depth, iterations).cycles == cycles
 
 
 def test_trying_for_ever_to_write_is_a_deadlock(regions: Regions) -> None:
@@ -248,7 +273,8 @@ def test_trying_for_ever_to_write_is_a_deadlock(regions: Regions) -> None:
 
 def test_what_a_non_blocking_write_cannot_do_is_an_error(regions: Regions) -> None:
     regions.loops(dropping_source=(1, 4), try_sink=(1, 1))
-    assert "in a stage beyond the interval" in regions.run("dropping", 3, 2, 2, 3).error
+    regions.stage("dropping_source.Elements", 1, 2)
+    assert "in a stage beyond the interval" in regions.run("dropping", 3, 2, 3).error
     regions.loops(source=(1, 1), read_behind_write=(1, 1), sink=(1, 1))
     assert regions.run("read_behind_write").error == "read_behind_write reads in after a non-blocking write"
 

@@ -14,17 +14,19 @@ from aebert.hls_reports.model import CsynthReport
 from aebert.hls_reports.resources import HlsResources, ReportSource
 from aebert.hls_reports.values import IntRange
 from aebert.support.errors import AebertError
-from aebert.timing.kernel_pragmas import KernelPragmas, LoopPragmas
-from aebert.timing.loop_schedules import estimated_schedules, synthesised_schedules
+from aebert.timing.kernel_pragmas import KernelPragmas, LoopPragmas, parse_pragmas
+from aebert.timing.loop_schedules import LoopLatency, StreamStage, estimated_schedules, synthesised_schedules
 from aebert.timing.memory_ports import port_timings
 from aebert.timing.operator_latencies import OPERATORS, path_cycles
 from aebert.timing.timed_result import parse_result
+from host.emulated.timing_calls import timing_calls
 
 CONFIG = HardwareConfig(tokens=64, out_lanes=4, in_lanes=16, max_hidden=768, max_ffn=3072, max_length=128, max_groups=2)
 PRAGMAS = KernelPragmas(
     loops=(LoopPragmas("engine.Passes", None), LoopPragmas("engine.Steps", 1), LoopPragmas("read_weights.Words", 2)),
     arrays={},
     dependences=(),
+    parameters={"engine": ("steps", "tiles", "tile_credits", "sums")},
 )
 
 
@@ -62,6 +64,36 @@ def test_a_synthesis_report_replaces_the_loops_that_it_has() -> None:
     merged = synthesised_schedules(estimated, [_report(_loop("Steps", 2, 33))])
     assert [(item.loop, item.ii, item.depth, item.source) for item in merged][1] == ("engine.Steps", 2, 33, "csynth")
     assert (merged[0], merged[2]) == (estimated[0], estimated[2])
+
+
+def test_streams_are_known_by_their_place_among_the_parameters_of_a_process() -> None:
+    text = (
+        "void engine(int count, hls::stream<Step>& steps,\n"
+        "            hls::stream<SumRow, kSumsDepth> (&sums)[kOutLanes], read_port<Word> memory) {\n}\n"
+    )
+    assert parse_pragmas({"engine.cpp": text}).parameters == {"engine": ("count", "steps", "sums", "memory")}
+
+
+def test_every_write_leaves_in_its_stage_and_a_pipeline_begins_with_its_first_read() -> None:
+    accesses = (
+        StreamStage("steps", 2, reads=True), StreamStage("tiles", 1, reads=True),
+        StreamStage("tile_credits", 1, reads=False), StreamStage("sums_0", 9, reads=False),
+        StreamStage("sums_1", 8, reads=False),
+    )  # fmt: skip
+    loop = LoopLatency("engine.Steps", 1, 10, "scheduled", accesses=accesses)
+    calls = [each for each in timing_calls(PRAGMAS, [loop], {}) if "stage" in each.function or "read" in each.function]
+    assert [(each.function.removeprefix("aebert_timing_set_"), each.arguments) for each in calls] == [
+        ("stage", ("engine.Steps", 2, 1)), ("stage", ("engine.Steps", 3, 8)), ("first_read", ("engine.Steps", 1)),
+    ]  # fmt: skip
+    with pytest.raises(AebertError, match=r"loop engine\.Steps: commands is no parameter of engine"):
+        list(timing_calls(PRAGMAS, [replace(loop, accesses=(StreamStage("commands", 0, reads=False),))], {}))
+
+
+def test_a_report_keeps_stages_that_are_not_the_last() -> None:
+    (steps,) = (each for each in estimated_schedules(CONFIG, PRAGMAS) if each.loop == "engine.Steps")
+    known = replace(steps, accesses=(*steps.accesses, StreamStage("sums", steps.depth - 1, reads=False)))
+    (merged,) = synthesised_schedules([known], [_report(_loop("Steps", 1, 33))])
+    assert merged.accesses == steps.accesses == (StreamStage("tile_credits", 0, reads=False),)
 
 
 def test_a_report_about_something_else_is_refused() -> None:
