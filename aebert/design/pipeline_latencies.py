@@ -17,7 +17,8 @@ class Latencies:
     ``sequence`` is from a pass to its first command, ``gate`` between the commands of two passes; ``token`` from a
     tile on its way to the engine that may use it; ``header`` and ``listing`` are what a header and a pass cost the
     process that lists row groups, besides a cycle for each of these; ``parameters`` is without the channels of a
-    word, which leave one after the other. ``engine_interval``: the engine's II. `aebert.timing.scheduled_latencies`
+    word, which leave one after the other; ``addends`` is the requantiser's way of what is added to the residual stream,
+    which may leave it before its other results do. ``engine_interval``: the engine's II. `aebert.timing.scheduled_latencies`
     takes them from a schedule of the kernel.
     """
 
@@ -25,6 +26,7 @@ class Latencies:
     engine: float = 12.0
     engine_interval: float = 1.0
     requantise: float = 31.0
+    addends: float = 31.0
     row_maximum: float = 4.0
     exponentials: float = 8.0
     quotients: float = 38.0

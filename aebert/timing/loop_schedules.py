@@ -29,7 +29,7 @@ _REQUANTISE: tuple[OperatorName, ...] = ("wide_multiply", "fabric", "fabric")
 @dataclass(frozen=True)
 class StreamStage:
     """Stage of a pipeline, or state of a sequential iteration's beginning, in which a process accesses ``stream``: the
-    name of its parameter, numbered where that is an array of streams. Of several accesses the first."""
+    name of its parameter, with a number where that is an array of streams. Of several accesses the first."""
 
     stream: str
     stage: int

@@ -10,6 +10,9 @@ from aebert.design.hardware_config import HardwareConfig
 from aebert.design.pipeline_latencies import DEFAULT_LATENCIES, ENGINE_LOOP, LOOPS, Latencies
 from aebert.timing.loop_schedules import LoopLatency
 
+# The requantiser's stream of them.
+ADDENDS = "to_layer_norm"
+
 
 def scheduled_latencies(config: HardwareConfig, schedules: Iterable[LoopLatency]) -> Latencies:
     """Depths, and the engine's II, of ``schedules`` that are scheduled or synthesised; the rest as by default.
@@ -17,7 +20,9 @@ def scheduled_latencies(config: HardwareConfig, schedules: Iterable[LoopLatency]
     The other loops are taken to have the II that they ask for: timed emulation counts with all of them.
     """
     known = {each.loop: each for each in schedules if each.source != "operator table" and each.ii > 0}
-    found = {name: float(known[loop].depth) for name, loop in LOOPS.items() if loop in known}
+    found = {name: float(_from_its_read(name, known[loop])) for name, loop in LOOPS.items() if loop in known}
+    if "requantise" in found:
+        found["addends"] = min(found["requantise"], _until_written(known[LOOPS["requantise"]], ADDENDS))
     engine = known.get(ENGINE_LOOP)
     if engine is None:
         return replace(DEFAULT_LATENCIES, **found)
@@ -25,3 +30,13 @@ def scheduled_latencies(config: HardwareConfig, schedules: Iterable[LoopLatency]
     chain = config.packing.chain
     lanes = chain - 1.0 + math.log2(config.in_lanes / chain)
     return replace(DEFAULT_LATENCIES, engine=max(1.0, engine.depth - lanes), engine_interval=float(engine.ii), **found)
+
+
+def _from_its_read(name: str, loop: LoopLatency) -> int:
+    """From what a loop waits for, in the stage of its first read, to its end; the normalisation waits for nothing."""
+    return loop.depth if name == "normalise" else loop.depth - loop.first_read
+
+
+def _until_written(loop: LoopLatency, stream: str) -> float:
+    stage = next((each.stage for each in loop.accesses if each.stream == stream), loop.depth - 1)
+    return float(stage + 1 - loop.first_read)

@@ -11,7 +11,7 @@ from aebert.timing.loop_schedules import LoopLatency
 from aebert.timing.memory_ports import PortTiming
 from host.emulated.board_process import LibraryCall
 
-_NUMBERS = re.compile(r"(_\d+)+$")
+_NUMBERS = re.compile(r"(\[\d+\])+$")
 
 
 def timing_calls(

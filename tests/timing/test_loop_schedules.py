@@ -77,8 +77,8 @@ def test_streams_are_known_by_their_place_among_the_parameters_of_a_process() ->
 def test_every_write_leaves_in_its_stage_and_a_pipeline_begins_with_its_first_read() -> None:
     accesses = (
         StreamStage("steps", 2, reads=True), StreamStage("tiles", 1, reads=True),
-        StreamStage("tile_credits", 1, reads=False), StreamStage("sums_0", 9, reads=False),
-        StreamStage("sums_1", 8, reads=False),
+        StreamStage("tile_credits", 1, reads=False), StreamStage("sums[0]", 9, reads=False),
+        StreamStage("sums[1]", 8, reads=False),
     )  # fmt: skip
     loop = LoopLatency("engine.Steps", 1, 10, "scheduled", accesses=accesses)
     calls = [each for each in timing_calls(PRAGMAS, [loop], {}) if "stage" in each.function or "read" in each.function]

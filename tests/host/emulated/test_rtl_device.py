@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from codegen.memory_image import build_memory_image
 from codegen.placement import place_compute_units, port_traffic
 from codegen.project_sources import ProjectSources, read_sources
 from codegen.rtl.kernel import KernelRtl, rtl_of
+from codegen.rtl.names import identifier
 from codegen.schedule.graph import DesignContext
 from codegen.toolchains.rtl import build_simulation
 from codegen.toolchains.timed import source_pragmas
@@ -133,6 +135,21 @@ def test_every_pipelined_loop_has_the_interval_and_the_stages_of_its_schedule(si
     assert len(simulated.rtl.loops) == 20
     for loop in simulated.rtl.loops:
         assert loop.depth == loop.scheduled_depth, loop.name
+
+
+def test_every_stream_is_accessed_in_the_stage_that_timed_emulation_is_told(simulated: Simulated) -> None:
+    checked = 0
+    for loop in simulated.rtl.schedules:
+        text = simulated.rtl.files[f"{identifier(loop.process)}.sv"]
+        label = loop.loop.partition(".")[2]
+        for access in loop.accesses if loop.ii else ():
+            kind = "(?:read|poll|empty)" if access.reads else "write"
+            stream = identifier(access.stream.replace("[", "_").replace("]", ""))
+            enabled = rf"wire {stream}_{kind}\w*_on = \({label}_valid\[(\d+)\]"
+            stages = [int(stage) for stage in re.findall(enabled, text)]
+            assert min(stages) == access.stage, (loop.loop, access)
+            checked += 1
+    assert checked > 50
 
 
 def test_another_partys_elaborator_finds_no_error(simulated: Simulated) -> None:
