@@ -17,8 +17,9 @@ class Latencies:
     ``sequence`` is from a pass to its first command, ``gate`` between the commands of two passes; ``token`` from a
     tile on its way to the engine that may use it; ``header`` and ``listing`` are what a header and a pass cost the
     process that lists row groups, besides a cycle for each of these; ``parameters`` is without the channels of a
-    word, which leave one after the other; ``addends`` is the requantiser's way of what is added to the residual stream,
-    which may leave it before its other results do. ``engine_interval``: the engine's II. `aebert.timing.scheduled_latencies`
+    word, which leave one after the other; ``addends`` is the requantiser's way of what is added to the residual
+    stream, which may leave it before its other results do. ``engine_interval``: the engine's II.
+    `aebert.timing.scheduled_latencies`
     takes them from a schedule of the kernel.
     """
 
