@@ -19,8 +19,7 @@ class Latencies:
     process that lists row groups, besides a cycle for each of these; ``parameters`` is without the channels of a
     word, which leave one after the other; ``addends`` is the requantiser's way of what is added to the residual
     stream, which may leave it before its other results do. ``engine_interval``: the engine's II.
-    `aebert.timing.scheduled_latencies`
-    takes them from a schedule of the kernel.
+    `aebert.timing.scheduled_latencies` takes them from a schedule of the kernel.
     """
 
     fetch: float = 6.0
