@@ -224,7 +224,11 @@ def main() -> int:
 
 
 def summary(launches: Sequence[Found]) -> str:
-    lines = [f"{len(launches)} launches, bits wrong in {sum(bool(found.wrong) for found in launches)}"]
+    cycles = [found.rtl for found in launches]
+    lines = [
+        f"{len(launches)} launches of {min(cycles):,} to {max(cycles):,} cycles, bits wrong in "
+        f"{sum(bool(found.wrong) for found in launches)}"
+    ]
     for name, off in (
         ("timed emulation", [found.rtl / found.timed - 1 for found in launches]),
         ("closed form", [found.rtl / found.closed_form - 1 for found in launches]),
@@ -233,14 +237,19 @@ def summary(launches: Sequence[Found]) -> str:
         lines.append(f"RTL against {name}: {within} within 2 %, {min(off):+.2%} to {max(off):+.2%}")
     passes = [each for found in launches for each in found.pass_cycles()]
     apart = [each for found in launches for each in found.passes_off()]
-    lines.append(f"{len(passes)} passes, {len(apart)} more than 2 % and {PASS_CYCLES} cycles apart: {apart}")
+    near = [sum(abs(rtl - timed) <= most for rtl, timed in passes) for most in (1, 3, 10)]
+    lines.append(
+        f"{len(passes)} passes, within 1, 3, 10 cycles: {near}; {len(apart)} more than 2 % and {PASS_CYCLES} cycles "
+        f"apart: {apart}"
+    )
     return "\n".join(lines)
 
 
 def _row(point: Point, found: Found) -> str:
     config, shape = point.config, point.shape
-    lanes = f"{config.tokens}x{config.out_lanes}x{config.in_lanes}"
-    design = f"{lanes}, {config.max_groups} groups, FIFOs {config.tile_fifo} and {config.sums_fifo}"
+    lanes = f"{config.tokens}x{config.out_lanes}x{config.in_lanes}, slices {config.row_slices}"
+    design = f"{lanes}, engines {config.engines}, groups {config.max_groups}"
+    design = f"{design}, FIFOs {config.tile_fifo} and {config.sums_fifo}"
     launch = f"{shape.layers}, {shape.hidden}, {shape.heads}; {point.pattern} {point.ratio}; {point.lengths}"
     most = max(abs(rtl - timed) for rtl, timed in found.pass_cycles())
     return (
