@@ -410,7 +410,7 @@ class Walk:
         drained = self._from_memory(
             name, tiles, hidden, self.clock.requantise - latencies.pass_control, held_back=held_back
         )
-        drained = drained + latencies.addends - latencies.requantise
+        drained = drained + min(latencies.addends, latencies.requantise) - latencies.requantise
         added = np.maximum(drained, free + swept) + latencies.add
         scaled = added + self._all.count * self._engine_tokens + latencies.scales
         # Gains and offsets follow the parameters of the matmul; those that find no room wait for the normalisation.

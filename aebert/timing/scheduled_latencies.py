@@ -22,7 +22,7 @@ def scheduled_latencies(config: HardwareConfig, schedules: Iterable[LoopLatency]
     known = {each.loop: each for each in schedules if each.source != "operator table" and each.ii > 0}
     found = {name: float(_from_its_read(name, known[loop])) for name, loop in LOOPS.items() if loop in known}
     if "requantise" in found:
-        found["addends"] = min(found["requantise"], _until_written(known[LOOPS["requantise"]], ADDENDS))
+        found["addends"] = _until_written(known[LOOPS["requantise"]], ADDENDS)
     engine = known.get(ENGINE_LOOP)
     if engine is None:
         return replace(DEFAULT_LATENCIES, **found)
