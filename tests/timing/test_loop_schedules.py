@@ -18,6 +18,7 @@ from aebert.timing.kernel_pragmas import KernelPragmas, LoopPragmas, parse_pragm
 from aebert.timing.loop_schedules import LoopLatency, StreamStage, estimated_schedules, synthesised_schedules
 from aebert.timing.memory_ports import port_timings
 from aebert.timing.operator_latencies import OPERATORS, path_cycles
+from aebert.timing.scheduled_latencies import scheduled_latencies
 from aebert.timing.timed_result import parse_result
 from host.emulated.timing_calls import timing_calls
 
@@ -87,6 +88,18 @@ def test_every_write_leaves_in_its_stage_and_a_pipeline_begins_with_its_first_re
     ]  # fmt: skip
     with pytest.raises(AebertError, match=r"loop engine\.Steps: commands is no parameter of engine"):
         list(timing_calls(PRAGMAS, [replace(loop, accesses=(StreamStage("commands", 0, reads=False),))], {}))
+
+
+def test_latencies_count_from_what_a_loop_waits_for_until_it_leaves() -> None:
+    def loop(name: str, *accesses: StreamStage) -> LoopLatency:
+        return LoopLatency(name, 1, 18, "scheduled", accesses=(StreamStage("in", 1, reads=True), *accesses))
+
+    found = scheduled_latencies(
+        CONFIG,
+        [loop("requantise.Vectors", StreamStage("to_layer_norm", 9, reads=False)), loop("layer_norm.Normalise")],
+    )
+    assert (found.requantise, found.addends, found.normalise) == (17.0, 9.0, 18.0)
+    assert scheduled_latencies(CONFIG, [loop("requantise.Vectors")]).addends == 17.0
 
 
 def test_a_report_keeps_stages_that_are_not_the_last() -> None:
