@@ -62,7 +62,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
     rtl = rtl_of(folder, DesignContext(1000 / CLOCK_MHZ, board.part), CONFIG.word_bytes)
     banks = dict(place_compute_units(CONFIG, board, 1)[0].banks)
     ports = port_timings(CONFIG, board, CLOCK_MHZ, banks, port_traffic(CONFIG))
-    return Simulated(read_sources(folder), rtl, build_simulation(rtl), ports)
+    return Simulated(read_sources(folder), rtl, build_simulation(rtl, optimised=False), ports)
 
 
 def encoder(seed: int) -> QuantisedEncoder:

@@ -115,7 +115,7 @@ class Built:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     folder = write_kernel(TINY_DESIGN, tmp_path_factory.mktemp("faults"))
     rtl = rtl_of(folder, DesignContext(4.0, load_board("u200").part), TINY_DESIGN.word_bytes)
-    return Built(folder, rtl, build_simulation(_broken(rtl)))
+    return Built(folder, rtl, build_simulation(_broken(rtl), optimised=False))
 
 
 def run(built: Built, fault: int, held_depth: int = 0, length: int = LENGTH) -> Mismatch | None:
