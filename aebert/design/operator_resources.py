@@ -30,7 +30,7 @@ CONTROL_ARGUMENTS, CONTROL_WORDS = 9, 15
 
 # Fit to our own schedules, python -m benchmarks.pipeline_registers: flip-flops per bit of what sums, shifts, products
 # and limits give, of the boards' default designs, such that these with the registers that are counted one by one are
-# as many as the schedules of the kernel's loops need. The median of twelve boards, 1.20 to 3.03.
+# as many as the schedules of the kernel's loops need. The median of twelve boards, 1.34 to 2.37.
 REGISTERS_PER_BIT = 1.7
 
 
