@@ -26,7 +26,7 @@ from codegen.toolchains.yosys_cells import YosysCount
 from codegen.yosys_records import UnitComparison, compare_units
 
 HIDDEN, FFN, LENGTH = 384, 1536, 32
-LANES = {"u200": ((8, 4, 4), (16, 4, 4)), "pynq-z2": ((4, 2, 4),)}
+LANES = {"u200": ((8, 4, 4),), "pynq-z2": ((4, 2, 4),)}
 COUNTS = tuple(each.name for each in fields(YosysCount))
 
 
