@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aebert.models import load_encoder
-from aebert.models.encoder import MATRIX_NAMES, Encoder, Linear
+from aebert.models.encoder import MATRIX_NAMES, Encoder, Linear, MatrixName
 from aebert.models.fp32_forward import encoder_forward
 from aebert.models.packed_sequences import PackedStates
 from aebert.pruning import parse_pattern, prune_encoder
@@ -152,6 +152,18 @@ def test_each_step_brings_the_output_nearer_to_the_dense_model(encoder: Encoder,
     assert real_ratio(refined.encoder) == 0.5
     for (layer, name), mask in refined.masks.items():
         np.testing.assert_array_equal(refined.encoder.layers[layer].matrix(name).weight != 0, mask)
+
+
+@pytest.mark.parametrize("gone", ["value", "ffn_in", "ffn_out"])
+def test_a_matrix_that_is_dropped_whole_leaves_constant_inputs_that_the_next_one_is_fitted_to(
+    encoder: Encoder, gone: MatrixName
+) -> None:
+    ratios = {(layer, name): 0.5 for layer, name, _ in encoder.matrices()} | {(1, gone): 1.0}
+    refined = refine_encoder(encoder, parse_pattern("unstructured"), ratios, random_states(0, sequences=200))
+    assert not refined.encoder.layers[1].matrix(gone).weight.any()
+    for _, _, linear in refined.encoder.matrices():
+        assert np.isfinite(linear.weight).all()
+        assert np.isfinite(linear.bias).all()
 
 
 @pytest.mark.parametrize(("spelling", "ratio"), [("neuron", 0.25), ("head+neuron", 0.5)])
