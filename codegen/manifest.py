@@ -22,8 +22,9 @@ from aebert.support.plain_text import PlainText
 from codegen.memory_image import LaunchCounts
 from codegen.project_folder import require_project
 
-# 2: passes await keys and values apart from operands, and a kernel may have several engines.
-SCHEMA_VERSION = 2
+# 2: passes await keys and values apart from operands, and a kernel may have several engines. 3: timed emulation is told
+# the stage of every access to a stream, and heads of which nothing is read have no passes.
+SCHEMA_VERSION = 3
 AGAIN = "generate the project again"
 # The kernel's function, in every project: what a manifest says is never called.
 TOP: Final = "aebert_kernel"
