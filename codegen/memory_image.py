@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aebert.design.hardware_config import HardwareConfig
-from aebert.design.head_places import PROJECTIONS, head_channels, head_places, head_width, kept_heads, pad_heads
+from aebert.design.head_places import PROJECTIONS, head_channels, head_places, head_width, pad_heads
 from aebert.design.kernel_records import PARAMETER_BYTES, PARAMETERS, PASS, PassKind
 from aebert.design.program import Pass, Program
 from aebert.models.encoder import MATRIX_NAMES, EncoderShape, MatrixName
@@ -94,22 +94,17 @@ def build_memory_image(quantised: QuantisedEncoder, config: HardwareConfig) -> M
     shape = quantised.shape
     matrices = [
         matrix_image(layer.matrix(name), name, shape, config, kept)
-        for layer, kept in zip(quantised.layers, encoder_heads(quantised), strict=True)
+        for layer, kept in zip(quantised.layers, quantised.kept_heads, strict=True)
         for name in MATRIX_NAMES
     ]
     return join_images(matrices, quantised, config)
-
-
-def encoder_heads(quantised: QuantisedEncoder) -> list[tuple[int, ...]]:
-    """The heads that each layer keeps."""
-    return [kept_heads(layer.attention_output.weight, quantised.shape.heads) for layer in quantised.layers]
 
 
 def removed_heads(quantised: QuantisedEncoder) -> str:
     """How many heads have no passes, in words; empty where all have."""
     shape = quantised.shape
     total = shape.layers * shape.heads
-    removed = total - sum(map(len, encoder_heads(quantised)))
+    removed = total - sum(map(len, quantised.kept_heads))
     return f"{removed} of {total} heads are removed and have no passes" if removed else ""
 
 
@@ -147,7 +142,7 @@ def stored_memory_image(
 ) -> MemoryImage:
     """The image whose buffers were read from a project of ``quantised``, from which the place of each parameter block
     follows; the tiles of each matrix stand in the index stream. Raises AebertError for a stream that is not of it."""
-    heads = [len(kept) for kept in encoder_heads(quantised)]
+    heads = [len(kept) for kept in quantised.kept_heads]
     tiles = read_tile_counts(indices, quantised.shape, heads, config)
     if sum(map(sum, tiles)) != counts.tile_count:
         raise AebertError(
@@ -203,7 +198,7 @@ def _blocks(
         return result
 
     yield (-1, PassKind.LOAD.name.lower(), -1), [_requantiser_block(quantised.input_requantiser)]
-    for number, (layer, kept) in enumerate(zip(quantised.layers, encoder_heads(quantised), strict=True)):
+    for number, (layer, kept) in enumerate(zip(quantised.layers, quantised.kept_heads, strict=True)):
         for name in PROJECTIONS if kept else ():
             yield (number, name, -1), [padded(_matmul_block(layer.matrix(name)), kept)]
         context = _requantiser_block(layer.context)
@@ -222,7 +217,7 @@ def _block_channels(quantised: QuantisedEncoder, config: HardwareConfig) -> Iter
     shape = quantised.shape
     width = head_width(shape, config.in_lanes)
     yield (-1, PassKind.LOAD.name.lower(), -1), [shape.hidden]
-    for number, kept in enumerate(encoder_heads(quantised)):
+    for number, kept in enumerate(quantised.kept_heads):
         for name in PROJECTIONS if kept else ():
             yield (number, name, -1), [len(kept) * width]
         for head in kept:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aebert.design.board import Board, MemoryBank
 from aebert.design.board_fit import engine_places
 from aebert.design.dies import EnginePlaces
-from aebert.design.fifos import lines_outward
+from aebert.design.fifos import wires_outward
 from aebert.design.hardware_config import MAX_LAYERS, HardwareConfig
 from aebert.design.kernel_records import PARAMETER_BYTES, PASS_BYTES
 from aebert.design.kernel_streams import ENGINE_PROCESSES, PROCESSES
@@ -62,7 +62,7 @@ def place_compute_units(config: HardwareConfig, board: Board, count: int) -> tup
     regions = sorted(range(len(board.slrs)), key=lambda number: (-board.slrs[number].available.dsp, number))
     array_dsps = int(Sizes.of(config).array_dsps[0])
     places = engine_places(config, board, count)
-    outward = int(lines_outward(Sizes.of(config))[0])
+    outward = int(wires_outward(Sizes.of(config))[0])
     load = dict.fromkeys((bank.tag for bank in board.memory.banks), 0)
     units = []
     for number in range(count):

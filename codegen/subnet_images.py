@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aebert.design.hardware_config import HardwareConfig
-from aebert.design.head_places import PROJECTIONS, kept_heads
-from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape, Linear, MatrixName
+from aebert.design.head_places import PROJECTIONS
+from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape, Linear, MatrixName, kept_heads
 from aebert.numerics.quantised import QuantisedEncoder, QuantisedLinear
 from aebert.quantisation.fixed_scales import FixedScales, linear_digest
 from aebert.support.byte_cache import ByteCache

@@ -16,7 +16,6 @@ from aebert.records.record import RunRecord
 from aebert.records.source_kind import SourceKind
 from aebert.timing.loop_schedules import LoopFigures
 from aebert.timing.scheduled_latencies import scheduled_latencies
-from codegen.memory_image import encoder_heads
 from codegen.project import Project
 from codegen.project_inputs import project_inputs
 from codegen.vector_order import Int16Array
@@ -229,7 +228,7 @@ def run_record(project: Project, measurement: Measurement) -> RunRecord:
 def launch_shape(accelerator: Accelerator, lengths: Sequence[int]) -> LaunchShape:
     """A launch of the resident subnet with sequences of ``lengths`` tokens: the tiles are those in memory."""
     quantised = accelerator.quantised
-    heads = tuple(map(len, encoder_heads(quantised)))
+    heads = tuple(map(len, quantised.kept_heads))
     return LaunchShape(quantised.shape, tuple(lengths), accelerator.image.tiles, heads)
 
 

@@ -31,6 +31,8 @@ _PROBES = 384
 _MOST_PLANES = 16
 _TOLERANCE = 2e-5  # of a half layer's cycles
 _STEP = 0.25  # tiles, for slopes
+# Of a half layer at probes: their tiles [probes, matrices], its cycles [probes], and its slopes [probes, matrices].
+_Tangents = tuple[Floats, Floats, Floats]
 _MIXTURES = 8  # of layers that keep unlike numbers of heads, where the error is measured
 
 
@@ -159,16 +161,15 @@ def half_layers(kind: LaunchKind, heads: Sequence[int] | None = None) -> HalfLay
         drawn: Floats = least * ratio ** random.random((probes, *least.shape))
         return drawn
 
-    attention: dict[int, Planes] = {}
-    ffn = None
-    for count in counts:
+    def probed(count: int) -> tuple[_Tangents, _Tangents]:
         probes = draw(_PROBES, (count, count))
         halves = kind.second_layer(probes, count)
-        slopes = _slopes(kind, probes, halves, count)
-        attention[count] = _cut(probes[:, 1, ATTENTION], halves[0], slopes[0])
-        if count == whole:
-            ffn = _cut(probes[:, 1, FFN], halves[1], slopes[1])
-    assert ffn is not None
+        first, second = _slopes(kind, probes, halves, count)
+        return (probes[:, 1, ATTENTION], halves[0], first), (probes[:, 1, FFN], halves[1], second)
+
+    tangents = {count: probed(count) for count in counts}
+    attention = {count: _cut(*each) for count, (each, _) in tangents.items()}
+    ffn = _cut(*tangents[whole][1])
     groups = sum(-(-length // int(kind.sizes.tokens[0])) for length in kind.lengths)
     found = HalfLayers(attention, ffn, 0.0, 0.0, groups, 0.0, whole)
 

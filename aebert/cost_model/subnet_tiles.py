@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aebert.design.hardware_config import HardwareConfig
-from aebert.design.head_places import PROJECTIONS, is_padded, kept_heads, pad_heads, row_groups
+from aebert.design.head_places import PROJECTIONS, is_padded, pad_heads, row_groups
 from aebert.design.size_arrays import Floats, Ints, Sizes
 from aebert.design.workload import (
     count_tiles,
@@ -25,7 +25,7 @@ from aebert.design.workload import (
     expected_tiles,
     pattern_matrix_tiles,
 )
-from aebert.models.encoder import MATRIX_NAMES, EncoderShape, MatrixName, matrix_sizes
+from aebert.models.encoder import MATRIX_NAMES, EncoderShape, MatrixName, kept_heads, matrix_sizes
 from aebert.pruning.masks import expand_units
 from aebert.pruning.unit_counts import ATTENTION_MATRICES, FFN_MATRICES, Site, list_sites
 from aebert.pruning.zero_patterns import Block, ColumnBlock, Float64Array, Pattern, RowBlock, Structured, Vector

@@ -118,7 +118,7 @@ class FigureSource:
 class Board:
     """An FPGA board with the platform that designs for it are built on.
 
-    ``lines_between_dies``: wires from each die to the next, shared with the platform; None where no figure was found.
+    ``wires_between_dies``: wires from each die to the next, shared with the platform; None where no figure was found.
     ``flow`` is ``vitis`` where v++ links kernels against ``platform``, ``vivado`` where a block design does
     (``platform`` is then None). ``clock_mhz`` is the kernel clock that designs aim at. ``sources`` has every key of
     ``SOURCE_KEYS``, and one for what may be missing where that is given.
@@ -133,7 +133,7 @@ class Board:
     clock_mhz: float
     dsp: DspKind
     slrs: tuple[Slr, ...]
-    lines_between_dies: int | None
+    wires_between_dies: int | None
     memory: Memory
     sources: Mapping[str, FigureSource]
 
@@ -209,10 +209,10 @@ def read_board(table: Mapping[str, object], file: str) -> Board:
         raise _error(file, "platform", "is missing; add it")
     if board.flow == "vivado" and board.platform is not None:
         raise _error(file, "platform", "is for v++ only; remove it, or set flow to vitis")
-    if (board.lines_between_dies is None) != (board.sources.lines_between_dies is None):
-        raise _error(file, "lines_between_dies", "stands with sources.lines_between_dies; give both or neither")
-    if board.lines_between_dies is not None and len(board.slr) == 1:
-        raise _error(file, "lines_between_dies", "is for devices of several dies; remove it")
+    if (board.wires_between_dies is None) != (board.sources.wires_between_dies is None):
+        raise _error(file, "wires_between_dies", "stands with sources.wires_between_dies; give both or neither")
+    if board.wires_between_dies is not None and len(board.slr) == 1:
+        raise _error(file, "wires_between_dies", "is for devices of several dies; remove it")
     slrs = tuple(_slr(slr, f"slr[{number}]", file) for number, slr in enumerate(board.slr))
     return Board(
         name=board.name,
@@ -224,7 +224,7 @@ def read_board(table: Mapping[str, object], file: str) -> Board:
         clock_mhz=board.clock_mhz,
         dsp=board.dsp,
         slrs=slrs,
-        lines_between_dies=board.lines_between_dies,
+        wires_between_dies=board.wires_between_dies,
         memory=_memory(board.memory, len(slrs), file),
         sources={key: FigureSource(each.kind, each.text) for key, each in board.sources if each is not None},
     )

@@ -108,7 +108,7 @@ class SourcesTable(FileTable):
     memory: SourceTable
     bandwidth: SourceTable
     connectivity: SourceTable
-    lines_between_dies: SourceTable | None = None
+    wires_between_dies: SourceTable | None = None
 
 
 class BoardTable(FileTable):
@@ -121,6 +121,6 @@ class BoardTable(FileTable):
     clock_mhz: Annotated[float, between(50, 800)]
     dsp: DspKind
     slr: Annotated[list[SlrTable], Field(min_length=1)]
-    lines_between_dies: Annotated[int, between(1, 1 << 20)] | None = None
+    wires_between_dies: Annotated[int, between(1, 1 << 20)] | None = None
     memory: MemoryTable
     sources: SourcesTable

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from aebert.design.board import Board, Resources
 from aebert.design.buffers import BoundBuffers, bind_many
 from aebert.design.dies import DieRun, EnginePlaces, KernelBlocks, fits_dies, place_engines
-from aebert.design.fifos import lines_outward
+from aebert.design.fifos import wires_outward
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.kernel_resources import KernelResources, count_resources
 from aebert.design.operator_resources import ResourceCount
@@ -30,7 +30,7 @@ SINGLE_DIE_CEILINGS = {"lut": 0.85, "ff": 0.85, "dsp": 0.95, "bram36": 0.95, "ur
 
 # Of the wires between two dies, some of which the platform takes. Assumption: as of LUTs. Routed kernels on a U280 and
 # their platform take 31 to 33 % of them (HeteroCL's BERT layers, Vitis 2022.1).
-LINES_CEILING = 0.70
+WIRES_CEILING = 0.70
 
 # Assumption; the one figure at hand: v++ scaled a kernel from 200 to 154 MHz when 70 % of a U280's block RAM was in use
 # (Vitis 2022.1, HeteroCL BERT layer).
@@ -77,8 +77,8 @@ def placements(board: Board, compute_units: int) -> tuple[Placement, ...]:
         runs = [sum(dies[first : first + span], Resources(0, 0, 0, 0, 0)) for first in range(len(dies) - span + 1)]
         chosen = _best_disjoint(runs, span, compute_units)
         limit = _limit(board, [runs[first] for first in chosen], 1)
-        lines = None if board.lines_between_dies is None else int(LINES_CEILING * board.lines_between_dies)
-        taken = (DieRun(n, tuple(_limit(board, [die], 1) for die in dies[n : n + span]), lines) for n in chosen)
+        wires = None if board.wires_between_dies is None else int(WIRES_CEILING * board.wires_between_dies)
+        taken = (DieRun(n, tuple(_limit(board, [die], 1) for die in dies[n : n + span]), wires) for n in chosen)
         found.append(Placement(compute_units, span, limit, tuple(taken) if span > 1 else ()))
     return tuple(found)
 
@@ -101,14 +101,14 @@ def _limit(board: Board, places: list[Resources], copies_per_place: int) -> Reso
 
 @dataclass(frozen=True)
 class Usage:
-    """What one compute unit of each design takes in a placement [designs]; ``lines``: wires between an engine and what
+    """What one compute unit of each design takes in a placement [designs]; ``wires``: between an engine and what
     all of them share."""
 
     placement: Placement
     buffers: BoundBuffers
     resources: KernelResources
     engines: Ints
-    lines: Ints
+    wires: Ints
 
     @cached_property
     def shares(self) -> Floats:
@@ -126,7 +126,7 @@ class Usage:
     @cached_property
     def blocks(self) -> KernelBlocks:
         engine, whole = counts_of(self.resources.each_engine), counts_of(self.resources.total)
-        return KernelBlocks(np.maximum(whole - self.engines * engine, 0.0), engine, self.engines, self.lines)
+        return KernelBlocks(np.maximum(whole - self.engines * engine, 0.0), engine, self.engines, self.wires)
 
 
 def counts_of(used: ResourceCount) -> Floats:
@@ -146,7 +146,7 @@ def usage(sizes: Sizes, placement: Placement) -> Usage:
     limit = placement.limit
     count = np.ones(len(sizes.tokens))
     bound = bind_many(sizes, luts=limit.lut * count, bram36=limit.bram36 * count, uram=limit.uram * count)
-    return Usage(placement, bound, count_resources(sizes, bound), sizes.engines, lines_outward(sizes))
+    return Usage(placement, bound, count_resources(sizes, bound), sizes.engines, wires_outward(sizes))
 
 
 def check_fit(config: HardwareConfig, board: Board, compute_units: int = 1) -> Usage:
@@ -202,10 +202,10 @@ def _overflow(found: Usage, board: Board) -> str:
 
 def _too_large_for_a_die(found: Usage, board: Board) -> str:
     engine, run = found.blocks.engine[:, 0], found.placement.runs[0]
-    if fits_dies(found.blocks, replace(run, lines=None)).all():
+    if fits_dies(found.blocks, replace(run, wires=None)).all():
         return (
-            f"board {board.name}: no dies for {int(found.engines[0])} engine(s) of {int(found.lines[0])} wires to what "
-            f"they share, of which {run.lines} may go from die to die ({LINES_CEILING:.0%} of what is there); choose "
+            f"board {board.name}: no dies for {int(found.engines[0])} engine(s) of {int(found.wires[0])} wires to what "
+            f"they share, of which {run.wires} may go from die to die ({WIRES_CEILING:.0%} of what is there); choose "
             "fewer engines, fewer tokens or lanes"
         )
     largest = np.array([astuple(limit) for limit in run.limits], np.float64).max(axis=0)

@@ -14,22 +14,22 @@ from aebert.design.size_arrays import Floats, Ints
 @dataclass(frozen=True)
 class DieRun:
     """Neighbouring dies from number ``first`` on, and what a copy of the kernel may take of each (ceilings applied);
-    ``lines``: wires from each of them to the next that it may take, None where their number is not known."""
+    ``wires``: from each of them to the next that it may take, None where their number is not known."""
 
     first: int
     limits: tuple[Resources, ...]
-    lines: int | None = None
+    wires: int | None = None
 
 
 @dataclass(frozen=True)
 class KernelBlocks:
     """What all engines share and what one engine takes with its units, [resources, designs] in the order of
-    `Resources`; ``engines`` [designs], and ``lines`` [designs]: wires between an engine and what they share."""
+    `Resources`; ``engines`` [designs], and ``wires`` [designs] between an engine and what they share."""
 
     shared: Floats
     engine: Floats
     engines: Ints
-    lines: Ints
+    wires: Ints
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ def _side(room: Floats, across: Floats) -> Floats:
 
 def _most_across(blocks: KernelBlocks, run: DieRun) -> Floats:
     """Engines whose wires a boundary has room for [designs]."""
-    if run.lines is None:
-        return np.full(blocks.lines.shape, _PLENTY)
-    most: Floats = np.floor(run.lines / blocks.lines)
+    if run.wires is None:
+        return np.full(blocks.wires.shape, _PLENTY)
+    most: Floats = np.floor(run.wires / blocks.wires)
     return most
 
 

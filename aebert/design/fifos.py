@@ -70,12 +70,12 @@ def kernel_fifos(sizes: Sizes) -> tuple[tuple[Fifo, ...], tuple[Fifo, ...]]:
     return shared, tuple(fifo for stream, fifo in fifos.items() if stream.per)
 
 
-def lines_outward(sizes: Sizes) -> Ints:
+def wires_outward(sizes: Sizes) -> Ints:
     """Wires between an engine and what all of them share, int64 [designs]: a FIFO's bits and its two flags."""
     outward = {stream.name for stream in STREAMS if stream.outward}
     _, own = kernel_fifos(sizes)
-    lines: Ints = sum((fifo.width_bits + _FLAGS for fifo in own if fifo.name in outward), np.zeros_like(sizes.tokens))
-    return lines
+    wires: Ints = sum((fifo.width_bits + _FLAGS for fifo in own if fifo.name in outward), np.zeros_like(sizes.tokens))
+    return wires
 
 
 def bind_fifos(config: HardwareConfig) -> tuple[BoundFifo, ...]:

@@ -54,12 +54,6 @@ def attention_width(shape: EncoderShape, in_lanes: int) -> int:
     return shape.heads * head_width(shape, in_lanes)
 
 
-def kept_heads(attention_output: npt.NDArray[np.generic], heads: int) -> tuple[int, ...]:
-    """Those of ``heads`` heads whose context the weights of ``attention_output`` [outputs, inputs] read."""
-    read = (attention_output != 0).any(axis=0).reshape(heads, -1).any(axis=1)
-    return tuple(np.flatnonzero(read).tolist())
-
-
 def head_channels(shape: EncoderShape, heads: Sequence[int]) -> Ints:
     """The model's channels of ``heads``, [heads * head size]."""
     channels: Ints = (np.array(heads, np.int64)[:, None] * shape.head_size + np.arange(shape.head_size)).reshape(-1)

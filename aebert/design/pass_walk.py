@@ -14,12 +14,11 @@ from aebert.design.kernel_records import PARAMETER_BYTES, PASS_BYTES
 from aebert.design.kernel_streams import PASSES_AHEAD, PLACED_TILE_DEPTH, STEP_DEPTH, stream_depths
 from aebert.design.launch_clock import Clock, CycleCount, Done, PassTime, ScoredHead
 from aebert.design.pipeline_latencies import Latencies
+from aebert.design.result_pace import ResultPace
 from aebert.design.size_arrays import Floats, Sizes
 from aebert.design.workload import Workload
 from aebert.models.encoder import MATRIX_NAMES, MatrixName
 
-# Row groups in the chains of results that `Walk._paced` tries: few, or all.
-_CHAINED: Floats = np.array([[1.0], [2.0], [3.0], [np.inf]])
 SIMULATED_HEADS = PROBABILITY_SLOTS + 2  # with `extrapolate`, the following heads repeat the last of these
 
 
@@ -92,6 +91,8 @@ class Walk:
         # From a result until its place in the FIFO can be taken again.
         turn = self._slices * (self._out_lanes - 1.0) + 1.0  # of the requantiser, until it takes a row group's last row
         self._round_trip: Floats = self._engine_depth + latencies.credit + turn
+        taken = self._slices * self._out_lanes
+        self._pace = ResultPace(latencies.engine_interval, taken, self._sums_fifo, self._round_trip)
         # Cycles of the memory for one vector of tokens, in or out; the unit at its other end may be slower.
         words = _ceil_divide(2.0 * self._tokens, self._word_bytes)
         self._vector_cycles = np.maximum(words / rates.vectors, self._slices)
@@ -122,33 +123,6 @@ class Walk:
             self._sums_room * np.maximum(self._cycles_per_channel / count, 1.0),
             self._engine_depth + behind,
         )
-
-    def _paced(self, cycles: Floats, row_groups: Floats, groups: _Groups) -> Floats:
-        """Engine cycles of a pass whose results wait for places in the FIFO behind it.
-
-        A result takes the place that came free by the one as many before it as there are places, a round trip later;
-        or it follows the one before, which the requantiser takes so many cycles later. Of a row group's token groups,
-        which have their results in consecutive cycles, as many as there are places leave at once, once per round trip,
-        and the steps without results behind them hide a last wait. So the slowest chain of results is that of some
-        number of row groups, with waits for places wherever they fit, and that number after that number.
-        """
-        interval = self._latencies.engine_interval
-        steps = cycles / row_groups
-        without = steps - interval * groups.count
-        taken = np.maximum(interval, self._slices * self._out_lanes)
-        chained = np.minimum(_CHAINED, row_groups)
-        results = chained * groups.count - 1.0
-        waits = np.floor(results / self._sums_fifo)
-        waited = waits * self._sums_fifo
-        # Row groups that end behind the last wait; of these results the requantiser has taken those before.
-        ended = np.ceil((waited + 1.0) / groups.count)
-        behind = np.maximum(chained - ended, 0.0)
-        queued = np.where(behind > 0.0, ended * groups.count - 1.0, results) - waited
-        between = np.where(waits > 0.0, taken, interval)
-        chain = waits * self._round_trip + queued * between + (results - waited - queued + 1.0) * interval
-        chain = chain + (behind + 1.0) * without
-        slowest: Floats = np.max(chain * (row_groups / chained), axis=0)
-        return np.maximum(cycles, slowest)
 
     def _ahead_of_memory(self, sizes: Sizes) -> None:
         """What memory sends ahead: to the FIFO, and to the port's buffer but for the burst being taken (half of it, on
@@ -288,7 +262,7 @@ class Walk:
         rows, cycles = vectors / self._out_lanes, latencies.engine_interval * steps
         row_groups = rows / groups.count
         row_steps = cycles / row_groups
-        taken_steps = self._paced(cycles, row_groups, groups)
+        taken_steps = self._pace.cycles(cycles, row_groups, groups.count)
         taken_steps = np.maximum(taken_steps, steps * np.maximum(self._tile_pace / groups.count, self._step_pace))
         told = self._taken[0] + latencies.dispatch
         self._taken.append(clock.quotients)
@@ -306,7 +280,7 @@ class Walk:
         # the engine can do no more than what fills the room.
         beyond = np.maximum(1.0 - room / vectors, 1.0 / rows)
         waits = free + self._round_trip - self._engine_depth - (row_steps - latencies.engine_interval * groups.count)
-        waits = waits + self._paced(cycles * beyond, row_groups * beyond, groups)
+        waits = waits + self._pace.cycles(cycles * beyond, row_groups * beyond, groups.count)
         room_from = np.where(
             vectors > room,
             np.maximum(np.maximum(taken - room * self._slices, known - groups.parameter_room), waits),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aebert.design.hardware_config import PROBABILITY_SLOTS, HardwareConfig, operand_layout
-from aebert.design.head_places import head_channels, head_places, head_width, is_padded, kept_heads
+from aebert.design.head_places import head_channels, head_places, head_width, is_padded
 from aebert.design.kernel_records import Buffer, PassFlag, PassKind
 from aebert.models.encoder import EncoderShape, MatrixName
 from aebert.numerics.quantised import QuantisedEncoder, QuantisedLayer
@@ -152,8 +152,8 @@ def build_program(
         )
     builder = _Builder(config, quantised.shape, tuple(lengths), tuple(first_groups), groups)
     passes = [builder.load()]
-    for number, layer in enumerate(quantised.layers):
-        passes += builder.layer(number, layer)
+    for number, (layer, kept) in enumerate(zip(quantised.layers, quantised.kept_heads, strict=True)):
+        passes += builder.layer(number, layer, kept)
     passes.append(builder.end())
     last = len(quantised.layers) - 1
     return Program(
@@ -204,10 +204,9 @@ class _Builder:
     def end(self) -> Pass:
         return Pass(PassKind.END, awaits=self._counts.all())
 
-    def layer(self, number: int, layer: QuantisedLayer) -> Iterator[Pass]:
+    def layer(self, number: int, layer: QuantisedLayer, kept: tuple[int, ...]) -> Iterator[Pass]:
         ffn = self._shape.ffn
         wide, base = self._layout.wide_base, self._layout.hidden_base
-        kept = kept_heads(layer.attention_output.weight, self._shape.heads)
         if kept:
             yield self._project("query", number, kept, Buffer.OPERANDS, wide)
             yield self._project("key", number, kept, Buffer.KEYS, 0)

@@ -9,9 +9,9 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from aebert.design.head_places import kept_heads, pad_heads, row_groups
+from aebert.design.head_places import pad_heads, row_groups
 from aebert.design.size_arrays import Floats, Ints, Sizes
-from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape, MatrixName, matrix_sizes
+from aebert.models.encoder import MATRIX_NAMES, Encoder, EncoderShape, MatrixName, kept_heads, matrix_sizes
 from aebert.numerics.quantised import QuantisedEncoder
 from aebert.support.errors import AebertError
 

@@ -58,6 +58,12 @@ def matrix_sizes(shape: EncoderShape, name: MatrixName) -> tuple[int, int]:
     }.get(name, (shape.hidden, shape.hidden))
 
 
+def kept_heads(attention_output: npt.NDArray[np.generic], heads: int) -> tuple[int, ...]:
+    """Those of ``heads`` heads whose context the weights of ``attention_output`` [outputs, inputs] read."""
+    read = (attention_output != 0).any(axis=0).reshape(heads, -1).any(axis=1)
+    return tuple(np.flatnonzero(read).tolist())
+
+
 @dataclass(frozen=True)
 class EncoderLayer:
     """One Transformer layer: the six prunable matrices and the two LayerNorms."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from aebert.models.encoder import EncoderShape, MatrixName
+from aebert.models.encoder import EncoderShape, MatrixName, kept_heads
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ class QuantisedEncoder:
     layers: tuple[QuantisedLayer, ...]
     subnet_digest: str
     digest: str
+
+    @cached_property
+    def kept_heads(self) -> tuple[tuple[int, ...], ...]:
+        """The heads of each layer of whose context anything is read; of the others nothing need be computed."""
+        return tuple(kept_heads(layer.attention_output.weight, self.shape.heads) for layer in self.layers)
 
     @property
     def output_scale(self) -> float:

@@ -200,11 +200,11 @@ def _where(design: Design) -> str:
     if len(design.board.slrs) == 1:
         return "one die"
     units = place_compute_units(design.config, design.board, design.compute_units)
-    most = design.board.lines_between_dies
+    most = design.board.wires_between_dies
     return "; ".join(filter(None, (_dies_of(unit, most) for unit in units))) or "wherever the tools put it"
 
 
-def _dies_of(unit: ComputeUnit, lines_between_dies: int | None) -> str:
+def _dies_of(unit: ComputeUnit, wires_between_dies: int | None) -> str:
     """Empty where it is left to the tools."""
     if unit.slr is not None:
         return f"{unit.name} in {unit.slr}"
@@ -213,5 +213,5 @@ def _dies_of(unit: ComputeUnit, lines_between_dies: int | None) -> str:
     dies = dict(unit.dies)
     engines = Counter(slr for process, slr in unit.dies if process.startswith("engine"))
     where = ", ".join(f"{count} in {slr}" for slr, count in engines.items())
-    wires = f"{unit.wires} wires" + (f" of {lines_between_dies}" if lines_between_dies else "")
+    wires = f"{unit.wires} wires" + (f" of {wires_between_dies}" if wires_between_dies else "")
     return f"{unit.name}: engines {where}; what they share in {dies['fetch_tiles']}; at most {wires} from die to die"

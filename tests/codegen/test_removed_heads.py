@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aebert.design.hardware_config import HardwareConfig
-from aebert.design.head_places import attention_width, kept_heads
+from aebert.design.head_places import attention_width
 from aebert.design.kernel_records import PARAMETER_BYTES, PassKind
 from aebert.design.launch_cycles import time_passes
 from aebert.design.program import Awaits, Pass, build_program
@@ -86,10 +86,6 @@ def kernel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return write_kernel(config, tmp_path_factory.mktemp("removed")), config
 
 
-def _kept(quantised: QuantisedEncoder) -> list[tuple[int, ...]]:
-    return [kept_heads(layer.attention_output.weight, quantised.shape.heads) for layer in quantised.layers]
-
-
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(LACKING, st.sampled_from([1, 7, 16, 19, 32]), st.integers(0, 99))
 def test_every_pass_that_is_left_is_equal(
@@ -101,7 +97,7 @@ def test_every_pass_that_is_left_is_equal(
     found = compare_sequence(ours, quantised, random_residual(quantised.shape, length, seed))
     assert found.mismatch is None
     # Attention output and FFN remain; a layer without heads projects nothing.
-    assert found.passes == 1 + sum(3 + (3 + 2 * len(kept) if kept else 0) for kept in _kept(quantised))
+    assert found.passes == 1 + sum(3 + (3 + 2 * len(kept) if kept else 0) for kept in quantised.kept_heads)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -192,7 +188,7 @@ def test_the_packed_tiles_are_those_that_are_counted_and_read_back(lacking: Lack
     image = build_memory_image(quantised, config)
     counted = subnet_tiles(quantised)
     assert np.array_equal(counted(Sizes.of(config))[:, :, 0], image.tiles)
-    assert counted.heads == tuple(map(len, _kept(quantised)))
+    assert counted.heads == tuple(map(len, quantised.kept_heads))
     read = stored_memory_image(image.weights, image.indices, image.parameters, image.counts, quantised, config)
     assert read.tiles == image.tiles
     assert read.parameter_words == image.parameter_words

@@ -55,7 +55,7 @@ def test_every_board_asked_for_ships() -> None:
 def test_a_board_carries_the_name_of_its_file_and_a_source_for_every_figure(name: str) -> None:
     board = load_board(name)
     assert board.name == name
-    given = {"lines_between_dies"} if board.lines_between_dies else set()
+    given = {"wires_between_dies"} if board.wires_between_dies else set()
     assert set(board.sources) == {*SOURCE_KEYS, *given}
     assert not given or len(board.slrs) > 1
     assert all(len(source.text) > 10 for source in board.sources.values())
@@ -161,9 +161,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("bandwidth_gb_s = 76.8", "bandwidth_gb_s = 768", "memory.bandwidth_gb_s", "what the banks give"),
         ("axi_data_bits = 512", "axi_data_bits = 500", "memory.axi_data_bits", "power of two"),
         ("shared = false", "shared = 0", "memory.shared", "true or false"),
-        ("lines_between_dies = 17280", "", "lines_between_dies", "give both or neither"),
-        ("lines_between_dies = 17280", "lines_between_dies = 0", "lines_between_dies", "1..1048576"),
-        ("[sources.lines_between_dies]", "[sources.lines]", "sources.lines", "is not known"),
+        ("wires_between_dies = 17280", "", "wires_between_dies", "give both or neither"),
+        ("wires_between_dies = 17280", "wires_between_dies = 0", "wires_between_dies", "1..1048576"),
+        ("[sources.wires_between_dies]", "[sources.lines]", "sources.lines", "is not known"),
         ("[sources.total]", "[sources.totals]", "sources.totals", "did you mean total?"),
         ("clock_mhz =", "clock_mzh =", "clock_mzh", "did you mean clock_mhz?"),
         ('kind = "document"', 'kind = "rumour"', "sources.platform.kind", "assumption"),

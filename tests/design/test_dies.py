@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from aebert.design.board import Resources, board_names, load_board
-from aebert.design.board_fit import LINES_CEILING, ceilings, check_fit, engine_places, spanned_dies
+from aebert.design.board_fit import WIRES_CEILING, ceilings, check_fit, engine_places, spanned_dies
 from aebert.design.default_sizes import default_config
 from aebert.design.dies import DieRun, EnginePlaces, KernelBlocks, fits_dies, place_engines
 from aebert.support.errors import AebertError
@@ -43,7 +43,7 @@ def _across(places: EnginePlaces, boundary: int) -> int:
 
 def _holds(blocks: KernelBlocks, run: DieRun, places: EnginePlaces) -> bool:
     dies = range(run.first, run.first + len(run.limits))
-    wired = run.lines is None or all(_across(places, die) * blocks.lines[0] <= run.lines for die in dies)
+    wired = run.wires is None or all(_across(places, die) * blocks.wires[0] <= run.wires for die in dies)
     return wired and all(
         (_taken(blocks, places, die) <= [limit.lut, limit.ff, limit.dsp, limit.bram36, limit.uram]).all()
         for die, limit in zip(dies, run.limits, strict=True)
@@ -81,7 +81,7 @@ def test_many_designs_are_judged_at_once_as_one_by_one() -> None:
     together = KernelBlocks(
         *(
             np.concatenate([getattr(one, name) for one in each], axis=-1)
-            for name in ("shared", "engine", "engines", "lines")
+            for name in ("shared", "engine", "engines", "wires")
         )
     )
     expected = [bool(fits_dies(one, run)[0]) for one in each]
@@ -105,17 +105,17 @@ def test_an_engine_that_is_larger_than_a_die_is_refused_and_cut_ones_are_not() -
 def test_a_design_with_more_wires_than_go_from_die_to_die_is_refused_and_says_so() -> None:
     board = load_board("u200")
     (places,) = engine_places(DIES_DESIGN, board)
-    lines = int(check_fit(DIES_DESIGN, board).lines[0])
+    wires = int(check_fit(DIES_DESIGN, board).wires[0])
     # As many as the most that may be taken of just too few.
-    too_few = int(places.across * lines / LINES_CEILING)
+    too_few = int(places.across * wires / WIRES_CEILING)
     with pytest.raises(AebertError) as refusal:
-        check_fit(DIES_DESIGN, replace(board, lines_between_dies=too_few))
+        check_fit(DIES_DESIGN, replace(board, wires_between_dies=too_few))
     message = str(refusal.value)
-    assert f"8 engine(s) of {lines} wires to what they share, of which {int(LINES_CEILING * too_few)} may go" in message
+    assert f"8 engine(s) of {wires} wires to what they share, of which {int(WIRES_CEILING * too_few)} may go" in message
     assert "choose fewer engines" in message
     assert "\n" not in message
-    check_fit(DIES_DESIGN, replace(board, lines_between_dies=too_few + 2))
-    check_fit(DIES_DESIGN, replace(board, lines_between_dies=None))
+    check_fit(DIES_DESIGN, replace(board, wires_between_dies=too_few + 2))
+    check_fit(DIES_DESIGN, replace(board, wires_between_dies=None))
 
 
 def test_engines_lie_beside_each_other_as_the_dies_have_room() -> None:

@@ -14,7 +14,7 @@ import pytest
 from aebert.design import kernel_streams
 from aebert.design.buffers import on_chip_buffers
 from aebert.design.cpp_records import Field, MemoryRecord
-from aebert.design.fifos import kernel_fifos, lines_outward
+from aebert.design.fifos import kernel_fifos, wires_outward
 from aebert.design.hardware_config import SETTLE_ITERATIONS, HardwareConfig
 from aebert.design.kernel_records import (
     HELD_WRITE_BACK,
@@ -191,7 +191,7 @@ def test_what_goes_from_die_to_die_are_the_streams_between_an_engine_and_what_al
     assert {name: own[name] for name in widths} == widths
     flags = 2 * sum(stream.outward for stream in STREAMS)
     outward = sum(own[stream.name] for stream in STREAMS if stream.outward)
-    assert lines_outward(Sizes.of(replace(CONFIG, engines=2))).tolist() == [outward + flags]
+    assert wires_outward(Sizes.of(replace(CONFIG, engines=2))).tolist() == [outward + flags]
 
 
 def test_every_kind_and_flag_has_its_number_and_note_in_the_kernel() -> None:

@@ -12,32 +12,11 @@ from codegen.schedule.frontend.builder import LoopGraphBuilder, Value
 from codegen.schedule.frontend.control_flow import Iteration, natural_loops
 from codegen.schedule.frontend.ir_text import parse_module
 from codegen.schedule.frontend.predicates import Predicates
-
-# header: first? -> left (whose arms meet in front of the tail) : right -> (second? tail : latch)
-LOOP = """\
-define void @process(i1 %first, i1 %inner, i1 %second, i1 %again) {
-entry:
-  br label %header
-header:
-  br i1 %first, label %left, label %right
-left:
-  br i1 %inner, label %arm, label %tail
-arm:
-  br label %tail
-right:
-  br i1 %second, label %tail, label %latch
-tail:
-  br label %latch
-latch:
-  br i1 %again, label %header, label %leave
-leave:
-  ret void
-}
-"""
+from tests.support.parting_loop import PARTING_LOOP
 
 
 def _iteration() -> Iteration:
-    (function,) = parse_module(LOOP).functions
+    (function,) = parse_module(PARTING_LOOP).functions
     (loop,) = natural_loops(function)
     return Iteration(function, loop, ())
 
