@@ -59,19 +59,27 @@ def find_compiler() -> Compiler:
     raise AebertError("no C++ compiler: neither g++ nor clang++ is on PATH; install one (Debian: apt install g++)")
 
 
-def build_library(folder: Path, name: str, sources: Mapping[str, bytes], options: Sequence[str] = ()) -> Path:
+def build_library(
+    folder: Path,
+    name: str,
+    sources: Mapping[str, bytes],
+    options: Sequence[str] = (),
+    *,
+    units: Sequence[str] | None = None,
+) -> Path:
     """The shared library of ``sources`` in ``folder``, built if it is not there already.
 
-    ``sources`` are relative names and contents: the .cpp files are compiled, the others are what these include.
-    ``options`` are further compiler options. The file's name holds the whole digest over sources, compiler, options and
-    processor: neither a stale nor another project's library is ever loaded. Raises AebertError with the compiler's
-    first error.
+    ``sources`` are relative names and contents: ``units`` are compiled [default: every .cpp file], the others are what
+    these include. ``options`` are further compiler options. The file's name holds the whole digest over sources,
+    compiler, options and processor: neither a stale nor another project's library is ever loaded. Raises AebertError
+    with the compiler's first error.
     """
     compiler = find_compiler()
     key = json_digest(
         {
             "compiler": [compiler.version, *compiler.command],
             "options": [*FLAGS, *options],
+            "units": units,
             "cpu": _cpu(),
             "sources": {path: bytes_digest(content) for path, content in sources.items()},
         }
@@ -81,8 +89,9 @@ def build_library(folder: Path, name: str, sources: Mapping[str, bytes], options
         return library
     with tempfile.TemporaryDirectory(prefix="aebert-build-") as scratch, whole_file(library) as linked:
         root = Path(scratch) / "sources"
-        units = [_write_source(root, path, content) for path, content in sources.items()]
-        compiled = {unit: unit.with_suffix(".o") for unit in units if unit.suffix == ".cpp"}
+        written = {path: _write_source(root, path, content) for path, content in sources.items()}
+        chosen = [path for path in sources if path.endswith(".cpp")] if units is None else units
+        compiled = {written[path]: written[path].with_suffix(".o") for path in chosen}
         compile_command = (*compiler.command, *FLAGS, *options, "-c")
         _run_all(
             {

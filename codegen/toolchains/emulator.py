@@ -13,6 +13,11 @@ SYNTHESIS_ONLY = ("-Wno-unknown-pragmas", "-Wno-unused-label")
 FLAGS = (*NATIVE_FLAGS, *SYNTHESIS_ONLY)
 
 
+# It takes the compiler as long as all others together, where these parse their headers once.
+_ALONE = "kernel/kernel.cpp"
+_OTHERS = "others.cpp"
+
+
 def build_emulator(sources: ProjectSources, options: tuple[str, ...] = ()) -> Path:
     """The shared library of ``sources``, built if it is not there already.
 
@@ -20,4 +25,11 @@ def build_emulator(sources: ProjectSources, options: tuple[str, ...] = ()) -> Pa
     write to, under the digest of all that it was built from: a library that a project brings along is never loaded, and
     projects of one design share theirs. Raises AebertError with the compiler's first error.
     """
-    return build_library(user_cache() / "emulators", "emulator", sources.files, (*SYNTHESIS_ONLY, *options))
+    files, units = dict(sources.files), None
+    # What somebody has changed may have names of its own in each file, which would meet in one unit.
+    if not sources.changed and _ALONE in files:
+        others = sorted(name for name in files if name.endswith(".cpp") and name != _ALONE)
+        files[_OTHERS] = "".join(f'#include "{name}"\n' for name in others).encode()
+        units = (_ALONE, _OTHERS)
+    folder = user_cache() / "emulators"
+    return build_library(folder, "emulator", files, (*SYNTHESIS_ONLY, *options), units=units)

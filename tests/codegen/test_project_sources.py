@@ -93,6 +93,15 @@ def test_links_and_special_files_among_the_sources_are_refused_even_when_trusted
         load_project(project, trust_changes=True).sources()
 
 
+def test_sources_that_somebody_changed_may_have_names_of_their_own_in_each_file(project: Path) -> None:
+    from codegen.toolchains.emulator import build_emulator
+
+    for name in ("engine", "softmax"):
+        file = project / "kernel" / f"{name}.cpp"
+        file.write_text(f"{file.read_text()}\n[[maybe_unused]] static int mine() {{ return 0; }}\n")
+    assert build_emulator(load_project(project, trust_changes=True).sources()).is_file()
+
+
 def test_a_library_that_a_project_brings_along_is_never_loaded(project: Path) -> None:
     """Whatever its name: builds lie in the user's own cache, under the digest of all that they are made from."""
     library = load_project(project).directory / "build"

@@ -32,6 +32,15 @@ def test_a_library_is_built_once_and_again_when_a_header_changes(tmp_path: Path)
     assert sorted((tmp_path / "built").iterdir()) == sorted([first, second])
 
 
+def test_only_the_units_that_are_named_are_compiled(tmp_path: Path) -> None:
+    both = {**sources(17), "other.cpp": b'#include "source/number.cpp"\n'}
+    joined = build_library(tmp_path / "built", "number", both, units=("other.cpp",))
+    assert ctypes.CDLL(str(joined)).number() == 17
+    with pytest.raises(AebertError, match="linking the number"):
+        build_library(tmp_path / "built", "number", both)  # the function is in both
+    assert build_library(tmp_path / "built", "number", both, units=("source/number.cpp",)) != joined
+
+
 def test_a_build_that_fails_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     broken = {**sources(1), "source/number.cpp": b"int broken( {\n\nint again(\n"}
     with pytest.raises(AebertError, match=r"compiling source/number.cpp: .* failed: .*error") as refused:
