@@ -3,7 +3,7 @@
     python -m benchmarks.rtl_sim [--designs N] [--workloads N] [--seed S] [--keep FILE]
 
 Each design is built once and runs several workloads: the bits of every pass against the integer reference, the cycles
-of the launch, and when the requantiser takes each pass. Ends with 1 where bits differ, or cycles by more than 2 %.
+of the launch, and when the requantiser is ready for each pass. Ends with 1 where bits differ, or cycles by more than 2 %.
 ``--keep`` notes what was found in a JSON file and takes what is there already: a design takes minutes.
 """
 
@@ -60,7 +60,7 @@ REQUANTISER = "requantise"
 @dataclass(frozen=True)
 class Found:
     """Of one launch. ``wrong``: what is not as it should be. ``rtl_passes``, ``timed_passes``: when the requantiser,
-    which all passes go through, took each."""
+    which all passes go through, was ready for each."""
 
     rtl: int
     timed: int
@@ -170,7 +170,7 @@ def _launch(point: Point, simulated: RtlDevice, clocked: TimedEmulatorDevice) ->
         closed_form=_closed_form(point, quantised, clocked.schedules),
         engine_interval=engine.ii,
         wrong="; ".join(wrong),
-        rtl_passes=rtl.taken[REQUANTISER],
+        rtl_passes=rtl.asked[REQUANTISER],
         timed_passes=tuple(each.start for each in timed.process(REQUANTISER).intervals if each.iteration >= 0),
     )
 

@@ -87,7 +87,6 @@ class Walk:
         self._sums_fifo = sizes.sums_fifo.astype(np.float64)
         self._sums_room: Floats = sizes.sums_fifo * self._out_lanes
         self._engine_depth: Floats = latencies.engine + sizes.chain - 1.0 + np.log2(sizes.in_lanes / sizes.chain)
-        self._drain = latencies.requantise + latencies.pass_control
         # From a result until its place in the FIFO can be taken again.
         turn = self._slices * (self._out_lanes - 1.0) + 1.0  # of the requantiser, until it takes a row group's last row
         self._round_trip: Floats = self._engine_depth + latencies.credit + turn
@@ -108,6 +107,9 @@ class Walk:
         # When the process that is furthest behind, the reciprocals, took each of the last passes: it holds up the
         # program, which reaches all engines and the processes at the ports at once.
         self._taken = deque([zero] * PASSES_AHEAD, maxlen=PASSES_AHEAD)
+        # The last passes: when the requantiser took their last result, and how many they had. None is waited for that
+        # is older than those that can be under way.
+        self._results: deque[tuple[Floats, Floats]] = deque(maxlen=PASSES_AHEAD)
         self._attended: list[Done] = []  # passes of this layer's attention
         self._exponentials = zero  # when those of the last head with a context were done
         self.passes: list[PassTime] | None = None  # what `time_passes` asks for
@@ -135,13 +137,14 @@ class Walk:
 
     def _before_the_first_words(self, rates: MemoryRates) -> None:
         """A read loop's first results leave it when its next words have come, since a pipeline that waits for a word
-        waits as a whole. A word of parameters then brings several channels at once."""
+        waits as a whole. A word of parameters then brings several channels at once; behind the last one nothing is
+        waited for."""
         latencies, per_word = self._latencies, self._word_bytes / PARAMETER_BYTES
         words = PASS_BYTES / self._word_bytes
         behind = np.where(words == 1.0, 2.0, 1.0)  # passes, in a pipeline of three stages
         self._program_start: Floats = 2 * latencies.memory + words + behind * (words / rates.program - words)
         self._parameter_start: Floats = (
-            latencies.memory + latencies.parameters + per_word * (2.0 - self._cycles_per_channel)
+            latencies.memory + latencies.parameters + per_word * (1.0 - self._cycles_per_channel)
         )
 
     def _tell(self, name: str, until: Floats, vectors: Floats) -> None:
@@ -201,6 +204,7 @@ class Walk:
         ready: Floats,
         *,
         held_back: Floats | None = None,
+        held_until: Floats | float = -np.inf,
     ) -> Floats:
         """A pass over a weight matrix. The reader runs ahead of the engine by what the FIFO of tiles holds, and the
         tile counts of the row groups, which come out of their headers one by one, by what theirs holds."""
@@ -228,6 +232,7 @@ class Walk:
             channels=outputs,
             fetched=fetched,
             held_back=-np.inf if held_back is None else held_back,
+            held_until=held_until,
             writes_back=held_back is None,
         )
         engine = self.clock.engine
@@ -250,13 +255,15 @@ class Walk:
         fetched: Floats | float = -np.inf,
         drain_from: Floats | float = 0.0,
         held_back: Floats | float = -np.inf,
+        held_until: Floats | float = -np.inf,
         writes_back: bool = False,
     ) -> Done:
         """One pass through engine and requantiser.
 
         ``steps`` engine iterations, the last not before its tile is ``fetched``, yield ``vectors`` results, of which
         the requantiser takes a slice per cycle, not before ``drain_from`` and no sooner done than ``held_back`` (who
-        takes its results is that late) or the parameters of its ``channels`` are there.
+        takes its results, and takes none before ``held_until``, is that late) or the parameters of its ``channels`` are
+        there.
         """
         clock, latencies, room = self.clock, self._latencies, self._sums_room
         rows, cycles = vectors / self._out_lanes, latencies.engine_interval * steps
@@ -281,15 +288,20 @@ class Walk:
         beyond = np.maximum(1.0 - room / vectors, 1.0 / rows)
         waits = free + self._round_trip - self._engine_depth - (row_steps - latencies.engine_interval * groups.count)
         waits = waits + self._pace.cycles(cycles * beyond, row_groups * beyond, groups.count)
+        # The same of the LayerNorm, behind what fills the room in front of it too.
+        more = np.maximum(1.0 - (room + self._vector_fifo) / vectors, 1.0 / rows)
+        held = held_until + self._pace.cycles(cycles * more, row_groups * more, groups.count)
+        waits = np.maximum(waits, np.where(more > 1.0 / rows, held, -np.inf))
         room_from = np.where(
             vectors > room,
             np.maximum(np.maximum(taken - room * self._slices, known - groups.parameter_room), waits),
-            clock.requantise - self._drain + (vectors - room) * self._slices,
+            self._taken_before(room - vectors),
         )
         end = np.maximum(np.maximum(start + taken_steps, fetched), room_from)
         taken = np.maximum(np.maximum(taken, drain + drained_cycles), known)
         done = np.maximum(taken, end + groups.last_results)
         drained = done + latencies.requantise
+        self._results.appendleft((done, vectors))
         if channels is not None:
             # The last parameters of the pass wait in their FIFO, or all of them behind the last of the pass before.
             tail = (done - drain) * self._parameter_fifo / channels
@@ -304,6 +316,16 @@ class Walk:
             lane_cycles=clock.lane_cycles + steps,
         )
         return Done(end, drain + latencies.requantise, drained, vectors, writes_back)
+
+    def _taken_before(self, results: Floats) -> Floats:
+        """When the requantiser has taken all but the last so many ``results`` of the passes before this one."""
+        found: Floats = np.full(len(results), -np.inf)
+        left = results
+        for done, vectors in self._results:
+            within = (left >= 0.0) & (left < vectors)
+            found = np.where(within, done - left * self._slices, found)
+            left = left - vectors
+        return found
 
     def _attention(self, heads: int, keys_projected: Floats, projected: Floats) -> None:
         """Scores run ahead of the context, as far as there are slots for probabilities."""
@@ -382,8 +404,9 @@ class Walk:
         swept = vectors * self._slices
         held_back = free + swept - self._vector_fifo
         drained = self._from_memory(
-            name, tiles, hidden, self.clock.requantise - latencies.pass_control, held_back=held_back
-        )
+            name, tiles, hidden, self.clock.requantise - latencies.pass_control, held_back=held_back,
+            held_until=free,
+        )  # fmt: skip
         drained = drained + min(latencies.addends, latencies.requantise) - latencies.requantise
         added = np.maximum(drained, free + swept) + latencies.add
         scaled = added + self._all.count * self._engine_tokens + latencies.scales

@@ -14,7 +14,7 @@ from codegen.project_sources import ProjectSources
 from codegen.render import environment
 from codegen.rtl.process import process_text
 from codegen.rtl.render import folded, range_of, render_process
-from codegen.rtl.texts import ProcessText, StreamUse
+from codegen.rtl.texts import InstanceText, ProcessText, StreamUse
 from codegen.rtl.timing import LoopTiming, loop_timing
 from codegen.rtl.top_level import DeclaredStream, TopLevel, numbered, read_top_level
 from codegen.schedule.frontend.kernel import source_processes
@@ -42,16 +42,6 @@ class AxiPort:
     writes: bool
     burst: int
     outstanding: int
-
-
-@dataclass(frozen=True)
-class InstanceText:
-    """``name`` is the module's, or numbered where there are several. ``connections``: port of the module, wire of the
-    top level."""
-
-    name: str
-    module: str
-    connections: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from aebert.support.errors import AebertError
+
 Text = Callable[[Sequence[str]], str]
 
 
@@ -131,3 +133,18 @@ def settle(nodes: Sequence[RtlNode]) -> None:
         if node.kind is not Kind.CARRIED:
             node.stage = max([node.start, *(ready_of(each) for each in node.operands)])
         node.ready = max(node.stage + node.latency, node.value_stage)
+
+
+def stage_text(ref: Ref, stage: int, *, held: bool = False) -> str:
+    """``ref`` in ``stage``: its wire, or the register behind it that holds it then."""
+    if isinstance(ref, Literal):
+        return ref.text
+    if isinstance(ref, Outside):
+        return ref.name
+    late = stage - ref.value_stage
+    if late < 0:
+        raise AebertError(f"{ref.name}: is used in stage {stage} and there in stage {ref.value_stage}")
+    if late == 0:
+        return ref.name
+    ref.delays = max(ref.delays, 1 if held else late)
+    return f"{ref.name}_h" if held else f"{ref.name}_d{late}"

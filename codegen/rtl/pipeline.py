@@ -58,6 +58,14 @@ class Pipeline:
     def carried(self) -> Sequence[CarriedRegister]:
         return self.reader.builder.piece.carried
 
+    def storages(self) -> dict[RtlNode, str]:
+        """Of what reads an element of a stream or a row of a memory: which, all banks together."""
+        taken = (AccessKind.READ, AccessKind.POLL)
+        return {
+            **{site.node: site.storage for site in self.sites if site.access in taken},
+            **{node: node.ram.rstrip("0123456789") for node in self.nodes if node.ram},
+        }
+
 
 def header_phis(iteration: Iteration) -> tuple[Instruction, ...]:
     header = iteration.function.blocks[iteration.loop.header]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from aebert.support.errors import AebertError
 from codegen.rtl.burst import Burst, find_burst
 from codegen.rtl.edges import Edges
+from codegen.rtl.lane_modules import move_lanes
+from codegen.rtl.lanes import Lanes, find_lanes
 from codegen.rtl.names import identifier
-from codegen.rtl.nodes import AccessKind, AccessSite, Kind, Literal, Outside, Ref, RtlNode, ready_of
+from codegen.rtl.nodes import AccessKind, AccessSite, Kind, RtlNode, ready_of, stage_text
 from codegen.rtl.piece_reader import Place, Places, places_of
 from codegen.rtl.pipeline import Pipeline, read_pipeline, write_stage
 from codegen.rtl.ram_ports import RamPorts
@@ -33,21 +35,6 @@ from codegen.rtl.timing import LoopTiming
 from codegen.schedule.frontend.kernel import SourceProcess
 
 _STYLES = {"bram": "block", "uram": "ultra", "lutram": "distributed", "": "auto"}
-
-
-def stage_text(ref: Ref, stage: int, *, held: bool = False) -> str:
-    """``ref`` in ``stage``: its wire, or the register behind it that holds it then."""
-    if isinstance(ref, Literal):
-        return ref.text
-    if isinstance(ref, Outside):
-        return ref.name
-    late = stage - ref.value_stage
-    if late < 0:
-        raise AebertError(f"{ref.name}: is used in stage {stage} and there in stage {ref.value_stage}")
-    if late == 0:
-        return ref.name
-    ref.delays = max(ref.delays, 1 if held else late)
-    return f"{ref.name}_h" if held else f"{ref.name}_d{late}"
 
 
 @dataclass(frozen=True)
@@ -89,7 +76,7 @@ class _ProcessBuilder:
         parameters = [
             RegisterText(32, self.scope.arguments[name]) for name, bits in self.scope.function.parameters if bits == 32
         ]
-        return ProcessText(
+        found = ProcessText(
             name=identifier(self.source.process.name),
             source_name=self.source.process.name,
             source=self.source_file,
@@ -107,6 +94,15 @@ class _ProcessBuilder:
             ],
             updates=self.updates,
         )
+        move_lanes(found, list(self._lanes(pieces)))
+        return found
+
+    def _lanes(self, pieces: Sequence[PieceText]) -> Iterator[tuple[PieceText, Lanes]]:
+        """By now every node has the registers behind it that anything reads."""
+        texts = {each.pipeline.name: each for each in pieces if each.pipeline is not None}
+        for pipeline in self.pipelines.values():
+            for lanes in find_lanes(pipeline.nodes, pipeline.storages()):
+                yield texts[identifier(pipeline.name)], lanes
 
     def _read(self) -> None:
         inside: set[str] = set()

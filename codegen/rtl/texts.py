@@ -121,6 +121,31 @@ class PipelineText:
     tests_first: bool
 
 
+@dataclass(frozen=True)
+class InstanceText:
+    """``name`` is the module's, or numbered where there are several. ``connections``: port of the module, and the wire
+    outside."""
+
+    name: str
+    module: str
+    connections: tuple[tuple[str, str], ...]
+
+
+@dataclass
+class LaneText:
+    """A module for logic that stands ``copies`` times in a piece. ``results``: the wires outside that they drive."""
+
+    name: str
+    copies: int
+    inputs: list[RegisterText]
+    registers: list[RegisterText]
+    wires: list[Wire]
+    assignments: list[Assignment]
+    outputs: list[RegisterText] = field(default_factory=list)
+    instances: list[InstanceText] = field(default_factory=list)
+    results: list[RegisterText] = field(default_factory=list)
+
+
 @dataclass
 class PieceText:
     title: str
@@ -129,6 +154,7 @@ class PieceText:
     wires: list[Wire] = field(default_factory=list)
     assignments: list[Assignment] = field(default_factory=list)
     pipeline: PipelineText | None = None
+    lanes: list[LaneText] = field(default_factory=list)
 
 
 @dataclass

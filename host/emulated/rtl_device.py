@@ -16,10 +16,11 @@ from host.emulated.emulator import LibraryDevice
 
 @dataclass(frozen=True)
 class RtlRun:
-    """``cycles`` from the first request to the last movement; ``taken``: when each process took each pass."""
+    """``cycles`` from the first request to the last movement; ``asked``: when each process began to wait for each pass,
+    or took it at once. The first ones may be asked for before the first request: less than 0."""
 
     cycles: int
-    taken: Mapping[str, tuple[int, ...]]
+    asked: Mapping[str, tuple[int, ...]]
 
 
 class RtlDevice(LibraryDevice):
@@ -54,8 +55,8 @@ class RtlDevice(LibraryDevice):
     def result(self) -> RtlRun:
         """Of the last launch that ended well."""
         found = json.loads(self.timing())
-        taken = {name: tuple(cycles) for name, cycles in found["taken"].items()}
-        return RtlRun(found["cycles"], taken)
+        asked = {name: tuple(cycles) for name, cycles in found["asked"].items()}
+        return RtlRun(found["cycles"], asked)
 
     def counted_cycles(self) -> int:
         return self.result().cycles

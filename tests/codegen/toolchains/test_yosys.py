@@ -42,7 +42,7 @@ def rtl() -> KernelRtl:
     found = SimpleNamespace(
         files={"fifo.sv": fifo, "squares.sv": MULTIPLIER, "top.sv": TOP},
         kernel=SimpleNamespace(name="top", instances=[SimpleNamespace(module="squares")] * 2),
-        processes=(SimpleNamespace(name="squares", source_name="squares"),),
+        processes=(SimpleNamespace(name="squares", source_name="squares", pieces=[]),),
     )
     return cast(KernelRtl, cast(Any, found))
 

@@ -111,10 +111,10 @@ def test_cycles_are_those_of_timed_emulation_pass_by_pass(simulated: Simulated) 
     assert not timed.violations
     assert run.cycles == pytest.approx(timed.cycles, rel=CYCLES_TOLERANCE)
     starts = [interval.start for interval in timed.process("requantise").intervals if interval.iteration >= 0]
-    assert len(starts) == len(run.taken["requantise"]) > 20
-    # The first pass is taken when the pass table has been read; timed emulation counts from the process's own start.
+    assert len(starts) == len(run.asked["requantise"]) > 20
+    # The first pass is asked for before there is one; timed emulation counts from the process's own start.
     for number in range(1, len(starts)):
-        assert run.taken["requantise"][number] == pytest.approx(starts[number], rel=CYCLES_TOLERANCE, abs=20), number
+        assert run.asked["requantise"][number] == pytest.approx(starts[number], rel=CYCLES_TOLERANCE, abs=20), number
 
 
 def stored(
