@@ -52,7 +52,6 @@ class Clock:
     counts: Floats
     parameters: Floats
     parameters_read: Floats
-    parameters_taken: Floats
     lane_cycles: Floats
 
     def repeat(self, before: Clock, times: int) -> Clock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -25,6 +26,18 @@ SIMULATED_HEADS = PROBABILITY_SLOTS + 2  # with `extrapolate`, the following hea
 def _ceil_divide(value: Floats | float, divisor: Floats) -> Floats:
     result: Floats = np.ceil(value / divisor)
     return result
+
+
+_History = deque[tuple[Floats, Floats]]
+
+
+def _all_but(history: _History, last: Floats, pace: Floats | float) -> Floats:
+    """When all but the ``last`` so many were taken of those that passes had, one each ``pace`` at a pass's end."""
+    found: Floats = np.full(len(last), -np.inf)
+    for done, number in history:
+        found = np.where((last >= 0.0) & (last < number), done - last * pace, found)
+        last = last - number
+    return found
 
 
 @dataclass(frozen=True)
@@ -107,9 +120,10 @@ class Walk:
         # When the process that is furthest behind, the reciprocals, took each of the last passes: it holds up the
         # program, which reaches all engines and the processes at the ports at once.
         self._taken = deque([zero] * PASSES_AHEAD, maxlen=PASSES_AHEAD)
-        # The last passes: when the requantiser took their last result, and how many they had. None is waited for that
-        # is older than those that can be under way.
-        self._results: deque[tuple[Floats, Floats]] = deque(maxlen=PASSES_AHEAD)
+        # The last passes: when the requantiser took their last result and parameter, and how many they had. None is
+        # waited for that is older than those that can be under way.
+        self._results: _History = deque(maxlen=PASSES_AHEAD)
+        self._parameters: _History = deque(maxlen=PASSES_AHEAD)
         self._attended: list[Done] = []  # passes of this layer's attention
         self._exponentials = zero  # when those of the last head with a context were done
         self.passes: list[PassTime] | None = None  # what `time_passes` asks for
@@ -295,7 +309,7 @@ class Walk:
         room_from = np.where(
             vectors > room,
             np.maximum(np.maximum(taken - room * self._slices, known - groups.parameter_room), waits),
-            self._taken_before(room - vectors),
+            _all_but(self._results, room - vectors, self._slices),
         )
         end = np.maximum(np.maximum(start + taken_steps, fetched), room_from)
         taken = np.maximum(np.maximum(taken, drain + drained_cycles), known)
@@ -303,10 +317,12 @@ class Walk:
         drained = done + latencies.requantise
         self._results.appendleft((done, vectors))
         if channels is not None:
-            # The last parameters of the pass wait in their FIFO, or all of them behind the last of the pass before.
+            # The last parameters of the pass wait in their FIFO, or all of them behind those of passes before.
             tail = (done - drain) * self._parameter_fifo / channels
-            held = np.where(channels > self._parameter_fifo, done - tail, clock.parameters_taken)
-            self._advance(parameters=np.maximum(known, held), parameters_taken=done)
+            room = self._parameter_fifo - channels
+            held = np.where(room < 0.0, done - tail, _all_but(self._parameters, room, 0.0))
+            self._parameters.appendleft((done, channels + np.zeros_like(done)))
+            self._advance(parameters=np.maximum(known, held))
         else:
             self._advance(parameters=known)
         self._advance(
@@ -316,16 +332,6 @@ class Walk:
             lane_cycles=clock.lane_cycles + steps,
         )
         return Done(end, drain + latencies.requantise, drained, vectors, writes_back)
-
-    def _taken_before(self, results: Floats) -> Floats:
-        """When the requantiser has taken all but the last so many ``results`` of the passes before this one."""
-        found: Floats = np.full(len(results), -np.inf)
-        left = results
-        for done, vectors in self._results:
-            within = (left >= 0.0) & (left < vectors)
-            found = np.where(within, done - left * self._slices, found)
-            left = left - vectors
-        return found
 
     def _attention(self, heads: int, keys_projected: Floats, projected: Floats) -> None:
         """Scores run ahead of the context, as far as there are slots for probabilities."""
@@ -359,7 +365,9 @@ class Walk:
         scored = self._matmul(steps, vectors, groups, projected + self._fetch, held_back=held_back)
         self._attended.append(scored)
         self._tell("scores", self.clock.engine, vectors)
-        first = np.maximum(scored.last + latencies.row_maximum, self.clock.exponentials)
+        # The rows of the first token group are complete when those of the others still come.
+        behind = (groups.count - 1.0) * self._out_lanes * self._slices
+        first = np.maximum(scored.last - behind + latencies.row_maximum, self.clock.exponentials)
         written = self._in_lanes * _ceil_divide(length, self._in_lanes) * groups.count
         probabilities = first + written * self._slices + latencies.exponentials
         quotients: Floats = np.maximum(probabilities, self.clock.quotients) + groups.count * self._engine_tokens
@@ -369,7 +377,7 @@ class Walk:
 
     def _context(self, waiting: list[ScoredHead], projected: Floats) -> None:
         """Of the first head that is ``waiting``."""
-        head = self._hold_up(waiting.pop(0), len(waiting))
+        head = self._hold_up(waiting.pop(0), waiting)
         width, groups = self._head, self._of_length[head.length]
         steps = width / self._out_lanes * _ceil_divide(head.length, self._in_lanes) * groups.count
         ready = np.maximum(head.probabilities, projected + self._fetch)
@@ -378,7 +386,7 @@ class Walk:
         self._attended.append(done)
         self._tell("context", self.clock.engine, vectors)
 
-    def _hold_up(self, head: ScoredHead, following: int) -> ScoredHead:
+    def _hold_up(self, head: ScoredHead, following: Sequence[ScoredHead]) -> ScoredHead:
         """The head's exponentials follow those of the head before, make way for the write-backs of contexts.
         ``following`` heads wait behind it."""
         latencies = self._latencies
@@ -390,11 +398,15 @@ class Walk:
                 beside = np.maximum(done.first, begins)
                 share = np.minimum(done.vectors / np.maximum(done.last - done.first, 1.0), 1.0 - 1e-3)
                 most = np.minimum(done.vectors, np.maximum(done.last - beside, 0.0) * share)
-                until = until + np.clip((until - beside) * (share / (1.0 - share)), 0.0, most)
+                # Write-backs leave cycles for exponentials, which need one of as many as a row has slices.
+                slower = np.maximum(1.0 / self._slices / (1.0 - share) - 1.0, 0.0)
+                until = until + np.clip((until - beside) * slower, 0.0, most)
         divided = until + self._of_length[head.length].count * self._engine_tokens + latencies.quotients
         self._exponentials = until + latencies.pass_control
         round_trip = latencies.exponentials + latencies.pass_control
-        last = self._exponentials + following * (head.vectors * self._slices + round_trip)
+        last = self._exponentials
+        for each in following:
+            last = last + each.vectors * self._slices + round_trip
         self._advance(exponentials=np.maximum(self.clock.exponentials, last))
         return replace(head, probabilities=until, quotients=np.maximum(head.quotients, divided))
 

@@ -62,6 +62,19 @@ def test_narrower_units_slow_prediction_and_emulation_alike(tmp_path: Path, row_
 
 
 @needs_compiler
+def test_write_backs_and_exponentials_of_two_slices_alternate(tmp_path: Path) -> None:
+    # They need the same memory, each in one of two cycles. Heads of a short sequence wait no longer than they are.
+    config = HardwareConfig(
+        tokens=16, out_lanes=2, in_lanes=4, max_hidden=32, max_ffn=64, max_length=96, max_groups=12, row_slices=2
+    )
+    kernel = TimedKernel.write(tmp_path, config)
+    quantised = random_quantised_encoder(random_shape(1, 32, 4, 64), seed=1)
+    for lengths, tolerance in {(96,): 0.005, (50,): 0.005, (33, 4): 0.015, (4, 33): 0.005}.items():
+        cycles = kernel.cycles(quantised, lengths)
+        assert predicted_cycles(config, quantised, lengths) == pytest.approx(cycles, rel=tolerance), lengths
+
+
+@needs_compiler
 def test_results_that_wait_for_places_leave_in_blocks(tmp_path: Path) -> None:
     # A FIFO of four sums, a round trip of 19 cycles; as many as 9 token groups, one result of each in a row.
     config = HardwareConfig(
