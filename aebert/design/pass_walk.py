@@ -313,7 +313,9 @@ class Walk:
         )
         end = np.maximum(np.maximum(start + taken_steps, fetched), room_from)
         taken = np.maximum(np.maximum(taken, drain + drained_cycles), known)
-        done = np.maximum(taken, end + groups.last_results)
+        # A requantiser that is never free has taken the results before the last one by then.
+        alone = self._engine_depth + self._slices * self._out_lanes
+        done = np.maximum(taken, end + np.where(taken_steps <= drained_cycles, alone, groups.last_results))
         drained = done + latencies.requantise
         self._results.appendleft((done, vectors))
         if channels is not None:
