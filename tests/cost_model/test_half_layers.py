@@ -66,7 +66,7 @@ def test_the_fast_form_is_the_closed_form_of_layers_that_lack_heads(
     density = np.random.default_rng(seed).uniform(0.0, 1.0, (20, SHAPE.layers, len(MATRIX_NAMES)))
     tiles = np.stack([np.maximum(np.rint(density[:, at] * most), least) for at, (least, most) in enumerate(limits)], 1)
     counted, kept = kind.count(tiles, heads), np.broadcast_to(heads, tiles.shape[:2])
-    # A launch that keeps no head at all is further off (0.165 % for 0.079) than the mixtures that the error is found at.
+    # A launch that keeps no head is further off (0.165 % for 0.079) than the mixtures that the error is found at.
     assert halves.cycles(tiles, kept) == pytest.approx(counted.total, rel=max(3 * halves.error, 1e-4))
     assert halves.error < 0.01
     assert halves.engine_cycles(tiles, kept) == pytest.approx(counted.lane_cycles)
