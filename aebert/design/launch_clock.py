@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+import numpy as np
+
 from aebert.design.size_arrays import Floats
 
 
@@ -73,6 +75,18 @@ class Done:
 
     def later(self, cycles: Floats) -> Done:
         return replace(self, end=self.end + cycles, first=self.first + cycles, last=self.last + cycles)
+
+    def makes_wait(self, until: Floats, begins: Floats, slices: Floats) -> Floats:
+        """When exponentials end that began at ``begins`` and would end at ``until``, were it not for write-backs: these
+        leave cycles for exponentials, which need one of as many as a row has ``slices``."""
+        if not self.writes_back:
+            return until
+        beside = np.maximum(self.first, begins)
+        share = np.minimum(self.vectors / np.maximum(self.last - self.first, 1.0), 1.0 - 1e-3)
+        most = np.minimum(self.vectors, np.maximum(self.last - beside, 0.0) * share)
+        slower = np.maximum(1.0 / slices / (1.0 - share) - 1.0, 0.0)
+        later: Floats = until + np.clip((until - beside) * slower, 0.0, most)
+        return later
 
 
 @dataclass(frozen=True)

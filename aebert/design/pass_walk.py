@@ -9,12 +9,13 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from aebert.design.bandwidth import MemoryRates
-from aebert.design.hardware_config import BURST_BYTES, OUTSTANDING_BURSTS, PROBABILITY_SLOTS
+from aebert.design.hardware_config import BURST_BYTES, PROBABILITY_SLOTS
 from aebert.design.head_places import PROJECTIONS, head_widths
-from aebert.design.kernel_records import PARAMETER_BYTES, PASS_BYTES
 from aebert.design.kernel_streams import PASSES_AHEAD, PLACED_TILE_DEPTH, STEP_DEPTH, stream_depths
 from aebert.design.launch_clock import Clock, CycleCount, Done, PassTime, ScoredHead
+from aebert.design.pass_history import PassHistory
 from aebert.design.pipeline_latencies import Latencies
+from aebert.design.read_ahead import read_ahead
 from aebert.design.result_pace import ResultPace
 from aebert.design.size_arrays import Floats, Sizes
 from aebert.design.workload import Workload
@@ -26,18 +27,6 @@ SIMULATED_HEADS = PROBABILITY_SLOTS + 2  # with `extrapolate`, the following hea
 def _ceil_divide(value: Floats | float, divisor: Floats) -> Floats:
     result: Floats = np.ceil(value / divisor)
     return result
-
-
-_History = deque[tuple[Floats, Floats]]
-
-
-def _all_but(history: _History, last: Floats, pace: Floats | float) -> Floats:
-    """When all but the ``last`` so many were taken of those that passes had, one each ``pace`` at a pass's end."""
-    found: Floats = np.full(len(last), -np.inf)
-    for done, number in history:
-        found = np.where((last >= 0.0) & (last < number), done - last * pace, found)
-        last = last - number
-    return found
 
 
 @dataclass(frozen=True)
@@ -113,17 +102,14 @@ class Walk:
         self._gathering: Floats = np.clip(self._slices, words, words / rates.vectors)
         self._of_length = {length: self._groups_of(_ceil_divide(length, self._tokens)) for length in self._lengths}
         self._all = self._groups_of(np.sum([self._of_length[length].count for length in self._lengths], axis=0))
-        self._ahead_of_memory(sizes)
-        self._before_the_first_words(rates)
+        self._ahead = read_ahead(sizes, rates, latencies, self._tile_fifo, self._all.count)
         zero = np.zeros(len(sizes.tokens))
         self.clock = Clock(*([zero] * len(fields(Clock))))
         # When the process that is furthest behind, the reciprocals, took each of the last passes: it holds up the
         # program, which reaches all engines and the processes at the ports at once.
         self._taken = deque([zero] * PASSES_AHEAD, maxlen=PASSES_AHEAD)
-        # The last passes: when the requantiser took their last result and parameter, and how many they had. None is
-        # waited for that is older than those that can be under way.
-        self._results: _History = deque(maxlen=PASSES_AHEAD)
-        self._parameters: _History = deque(maxlen=PASSES_AHEAD)
+        # What the requantiser takes.
+        self._results, self._parameters = PassHistory(), PassHistory()
         self._attended: list[Done] = []  # passes of this layer's attention
         self._exponentials = zero  # when those of the last head with a context were done
         self.passes: list[PassTime] | None = None  # what `time_passes` asks for
@@ -140,27 +126,6 @@ class Walk:
             self._engine_depth + behind,
         )
 
-    def _ahead_of_memory(self, sizes: Sizes) -> None:
-        """What memory sends ahead: to the FIFO, and to the port's buffer but for the burst being taken (half of it, on
-        average). A memory that has filled both goes on when that burst has been taken, a latency later."""
-        burst = BURST_BYTES / np.maximum(sizes.tile_bytes, sizes.in_lanes * sizes.index_bytes)
-        self._tiles_ahead: Floats = self._tile_fifo + (OUTSTANDING_BURSTS - 0.5) * burst
-        ahead = self._tiles_ahead * np.maximum(self._weight_cycles, self._index_cycles)
-        waits = burst / 2.0 * self._all.count + self._latencies.memory
-        self._cycles_ahead: Floats = np.maximum(ahead - waits, 0.0)
-
-    def _before_the_first_words(self, rates: MemoryRates) -> None:
-        """A read loop's first results leave it when its next words have come, since a pipeline that waits for a word
-        waits as a whole. A word of parameters then brings several channels at once; behind the last one nothing is
-        waited for."""
-        latencies, per_word = self._latencies, self._word_bytes / PARAMETER_BYTES
-        words = PASS_BYTES / self._word_bytes
-        behind = np.where(words == 1.0, 2.0, 1.0)  # passes, in a pipeline of three stages
-        self._program_start: Floats = 2 * latencies.memory + words + behind * (words / rates.program - words)
-        self._parameter_start: Floats = (
-            latencies.memory + latencies.parameters + per_word * (1.0 - self._cycles_per_channel)
-        )
-
     def _tell(self, name: str, until: Floats, vectors: Floats) -> None:
         """All cycles not yet told of, up to ``until``, went to this pass."""
         if self.passes is None:
@@ -171,10 +136,10 @@ class Walk:
 
     def load(self) -> None:
         # What a process computes from its pass follows when the pass has come.
-        start = self._program_start + self._latencies.pass_control - 1.0
+        start = self._ahead.program_start + self._latencies.pass_control - 1.0
         loaded: Floats = start + self._vectors * self._vector_cycles + self._latencies.normalise
         # LayerNorm's own parameters for the first operands are the first to be read.
-        parameters = start - self._latencies.memory + self._parameter_start
+        parameters = start - self._latencies.memory + self._ahead.parameter_start
         parameters = parameters + self._shape.hidden * self._cycles_per_channel
         loaded = np.maximum(loaded, parameters + self._latencies.normalise)
         self._advance(layer_norm=loaded, parameters=parameters)
@@ -229,7 +194,7 @@ class Walk:
         words: Floats = tiles + headers * self._header_tiles
         # As fast as they can, but no further ahead of the engine than the words fit that it has not taken yet.
         read = np.maximum(self.clock.reader + words, start + words * np.maximum(1.0 - self._tile_fifo / tiles, 0.0))
-        delivered = np.maximum(self.clock.memory, start - self._cycles_ahead)
+        delivered = np.maximum(self.clock.memory, start - self._ahead.cycles_ahead)
         delivered = delivered + np.maximum(tiles * self._weight_cycles, words * self._index_cycles)
         last_group = tiles / row_groups * groups
         counting = row_groups + headers * self._latencies.header + self._latencies.listing
@@ -252,7 +217,7 @@ class Walk:
         engine = self.clock.engine
         self._advance(
             reader=np.maximum(read, engine - self._tile_fifo * groups),
-            memory=np.maximum(delivered, engine - self._tiles_ahead * groups),
+            memory=np.maximum(delivered, engine - self._ahead.tiles_ahead * groups),
             counts=np.maximum(counted, engine - self._row_group_fifo * last_group),
         )
         self._tell(name, self.clock.engine, outputs * groups)
@@ -294,7 +259,7 @@ class Walk:
         drain = np.maximum(free, start + (row_steps - groups.count + 1.0) + self._engine_depth)
         known = np.maximum(clock.parameters, told) + latencies.pass_control
         if channels is not None:
-            known = known + self._parameter_start + channels * self._cycles_per_channel
+            known = known + self._ahead.parameter_start + channels * self._cycles_per_channel
         drained_cycles = vectors * self._slices
         taken = np.maximum(drain + drained_cycles, held_back)
         # The last result needs room: this pass's own must have left, or the one before's. Until the requantiser begins,
@@ -309,7 +274,7 @@ class Walk:
         room_from = np.where(
             vectors > room,
             np.maximum(np.maximum(taken - room * self._slices, known - groups.parameter_room), waits),
-            _all_but(self._results, room - vectors, self._slices),
+            self._results.all_but(room - vectors, self._slices),
         )
         end = np.maximum(np.maximum(start + taken_steps, fetched), room_from)
         taken = np.maximum(np.maximum(taken, drain + drained_cycles), known)
@@ -317,13 +282,13 @@ class Walk:
         alone = self._engine_depth + self._slices * self._out_lanes
         done = np.maximum(taken, end + np.where(taken_steps <= drained_cycles, alone, groups.last_results))
         drained = done + latencies.requantise
-        self._results.appendleft((done, vectors))
+        self._results.add(done, vectors)
         if channels is not None:
             # The last parameters of the pass wait in their FIFO, or all of them behind those of passes before.
             tail = (done - drain) * self._parameter_fifo / channels
             room = self._parameter_fifo - channels
-            held = np.where(room < 0.0, done - tail, _all_but(self._parameters, room, 0.0))
-            self._parameters.appendleft((done, channels + np.zeros_like(done)))
+            held = np.where(room < 0.0, done - tail, self._parameters.all_but(room))
+            self._parameters.add(done, channels)
             self._advance(parameters=np.maximum(known, held))
         else:
             self._advance(parameters=known)
@@ -396,13 +361,7 @@ class Walk:
         first, until = head.first + behind, head.probabilities + behind
         begins = first + latencies.exponentials
         for done in self._attended[head.passes :]:
-            if done.writes_back:
-                beside = np.maximum(done.first, begins)
-                share = np.minimum(done.vectors / np.maximum(done.last - done.first, 1.0), 1.0 - 1e-3)
-                most = np.minimum(done.vectors, np.maximum(done.last - beside, 0.0) * share)
-                # Write-backs leave cycles for exponentials, which need one of as many as a row has slices.
-                slower = np.maximum(1.0 / self._slices / (1.0 - share) - 1.0, 0.0)
-                until = until + np.clip((until - beside) * slower, 0.0, most)
+            until = done.makes_wait(until, begins, self._slices)
         divided = until + self._of_length[head.length].count * self._engine_tokens + latencies.quotients
         self._exponentials = until + latencies.pass_control
         round_trip = latencies.exponentials + latencies.pass_control
