@@ -20,10 +20,9 @@ from pathlib import Path
 from aebert.design.board import load_board
 from aebert.design.design import Design
 from aebert.design.hardware_config import HardwareConfig
+from benchmarks.design_rtl import design_rtl
 from benchmarks.machine import machine_line
-from codegen.render import kernel_files
-from codegen.rtl.kernel import KernelRtl, rtl_of
-from codegen.schedule.graph import DesignContext
+from codegen.rtl.kernel import KernelRtl
 from codegen.toolchains.rtl import WAIVED, find_verilator
 
 BOARD, LENGTH = "u200", 128
@@ -44,10 +43,7 @@ def write_rtl(lanes: Sequence[int], folder: Path) -> KernelRtl:
         tokens=tokens, out_lanes=out_lanes, in_lanes=in_lanes, max_hidden=384, max_ffn=1536, max_length=LENGTH,
         max_groups=LENGTH // tokens, engines=ENGINES,
     )  # fmt: skip
-    for file, text in kernel_files(config, Design(config, board, board.clock_mhz).buffers).items():
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_text(text)
-    rtl = rtl_of(folder, DesignContext(1000 / board.clock_mhz, board.part), config.word_bytes)
+    rtl = design_rtl(Design(config, board, board.clock_mhz), folder)
     for name, text in rtl.files.items():
         (folder / name).write_text(text)
     return rtl

@@ -20,11 +20,9 @@ from aebert.design.board import load_board
 from aebert.design.design import Design
 from aebert.design.hardware_config import HardwareConfig
 from aebert.support.text_table import text_table
+from benchmarks.design_rtl import design_rtl
 from benchmarks.machine import machine_line
 from benchmarks.processor_time import processor_seconds
-from codegen.render import kernel_files
-from codegen.rtl.kernel import rtl_of
-from codegen.schedule.graph import DesignContext
 from codegen.toolchains.yosys import synthesise, yosys_version
 from codegen.toolchains.yosys_cells import YosysCount
 from codegen.yosys_records import UnitComparison, compare_units
@@ -48,11 +46,7 @@ def count(
     )  # fmt: skip
     design = Design(config, board, board.clock_mhz)
     with tempfile.TemporaryDirectory(prefix="aebert-yosys-") as scratch:
-        folder = Path(scratch)
-        for file, text in kernel_files(config, design.buffers).items():
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            (folder / file).write_text(text)
-        rtl = rtl_of(folder, DesignContext(1000 / board.clock_mhz, board.part), config.word_bytes)
+        rtl = design_rtl(design, Path(scratch))
     yield "lanes once", compare_units(design, dict(synthesise(rtl, board.dsp)))
     if whole:
         yield "whole", compare_units(design, dict(synthesise(rtl, board.dsp, whole=True)))
