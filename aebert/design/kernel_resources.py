@@ -24,7 +24,7 @@ from aebert.design.size_arrays import Floats, Ints, Sizes, ceil_divide
 from aebert.numerics.integers import EXP_ENTRIES, GELU_ENTRIES, inverse_sqrt_seed_table
 
 ADDEND_BITS, RECIPROCAL_BITS, SUM_BITS = WIDTH_OF["addend"], WIDTH_OF["reciprocal"], WIDTH_OF["sum"]
-TOTAL_BITS, VALUE_BITS, WEIGHTED_BITS = WIDTH_OF["total"], WIDTH_OF["value"], WIDTH_OF["weighted"]
+TOTAL_BITS, VALUE_BITS = WIDTH_OF["total"], WIDTH_OF["value"]
 NORM_SUM_BITS, SQUARE_SUM_BITS, VARIANCE_BITS = WIDTH_OF["norm_sum"], WIDTH_OF["square_sum"], WIDTH_OF["variance"]
 CENTRED_BITS, NORMAL_BITS, GAIN_BITS = WIDTH_OF["centred"], WIDTH_OF["normal"], WIDTH_OF["gain"]
 MULTIPLIER_BITS, CHANNEL_COUNT_BITS = WIDTH_OF["multiplier"], WIDTH_OF["channel_count"]
@@ -161,16 +161,19 @@ def _requantise(sizes: Sizes) -> ResourceCount:
     port = sizes.dsp_port_bits
     lane = total(
         op.add(SUM_BITS),
-        op.multiply(WEIGHTED_BITS, RECIPROCAL_BITS + 1, port),
-        op.add(WEIGHTED_BITS + RECIPROCAL_BITS),
         _group_table(RECIPROCAL_BITS, sizes.length_groups * sizes.row_slices),
-        op.select(SUM_BITS),
-        op.multiply(SUM_BITS, MULTIPLIER_BITS, port),
+        op.select(RECIPROCAL_BITS + 1),
+        op.multiply(SUM_BITS, RECIPROCAL_BITS + 1, port),
         op.rounding_shift(SCALED_BITS),
         op.clamp(SCALED_BITS, VALUE_BITS),
         op.clamp(SCALED_BITS, 8),
         op.clamp(SCALED_BITS, ADDEND_BITS),
-        _gelu(sizes),
+        _gelu(),
+        op.select(VALUE_BITS),
+        op.multiply(VALUE_BITS, MULTIPLIER_BITS, port),
+        op.rounding_shift(VALUE_BITS + MULTIPLIER_BITS),
+        op.add(VALUE_BITS + MULTIPLIER_BITS),
+        op.clamp(VALUE_BITS + MULTIPLIER_BITS, 8).times(2),
         op.select(VALUE_BITS).times(3),
     )
     held = total(op.register(PARAMETER_BITS), op.multiplex(PARAMETER_BITS, 2)).times(sizes.out_lanes)
@@ -183,17 +186,13 @@ def _passing(bits: int, sizes: Sizes) -> ResourceCount:
     return total(op.register(bits), op.select(bits)).times(np.where(sizes.row_slices > 1, sizes.engine_tokens, 0))
 
 
-def _gelu(sizes: Sizes) -> ResourceCount:
+def _gelu() -> ResourceCount:
     return total(
         op.add(VALUE_BITS).times(3),
         op.shift(VALUE_BITS),
         op.clamp(VALUE_BITS, _INDEX_BITS),
         op.table(GELU_ENTRIES, VALUE_BITS),
         op.rounding_shift(VALUE_BITS),
-        op.multiply(VALUE_BITS, MULTIPLIER_BITS, sizes.dsp_port_bits),
-        op.rounding_shift(VALUE_BITS + MULTIPLIER_BITS),
-        op.add(VALUE_BITS + MULTIPLIER_BITS),
-        op.clamp(VALUE_BITS + MULTIPLIER_BITS, 8),
     )
 
 

@@ -97,10 +97,10 @@ def _longest_paths(config: HardwareConfig) -> Mapping[str, tuple[OperatorName, .
             "stream_read", "fabric", "memory_read", "fabric", "fabric", "multiply", *cascade,
             "fabric", *tree, "fabric", "stream_write",
         ),
-        # Reciprocal, bias or not, requantisation, GELU, second requantisation, zero point, selection.
+        # Bias, requantisation or reciprocal, GELU or not, second requantisation, zero point, selection.
         "requantise.Vectors": (
-            "stream_read", *_REQUANTISE, "fabric", *_REQUANTISE, "fabric",
-            "fabric", "fabric", "table", *_ROUNDING_SHIFT, "fabric",
+            "stream_read", "fabric", *_REQUANTISE, "fabric",
+            "fabric", "fabric", "table", *_ROUNDING_SHIFT, "fabric", "fabric",
             "multiply", *_ROUNDING_SHIFT, "fabric", "fabric", "fabric", "stream_write",
         ),
         "requantise.Reciprocals": ("stream_read", "fabric"),
