@@ -11,12 +11,15 @@ import time
 import numpy as np
 
 from aebert.design.board import load_board
+from aebert.design.design import Design
 from aebert.design.workload import pattern_tiles
+from aebert.explore.predictions import OBJECTIVES
 from aebert.explore.shapes import NAMED_SHAPES
 from aebert.explore.step import explore
 from aebert.report.exploration import SOURCE, front_table
 from aebert.support.errors import AebertError
 from benchmarks.machine import machine_line
+from benchmarks.scheduled_clock import supported_mhz
 
 LENGTHS = (128, 64, 32)
 RATIO, ROWS, BANKS = 0.5, 4, 16
@@ -40,10 +43,15 @@ def explore_board(name: str, shape_name: str) -> None:
             f"examined in {elapsed:.1f} s of one core ({points.examined / elapsed / 1e6:.2f} M/s), "
             f"{len(points.kernel)} fit, {len(found.front)} on the front"
         )
-        best = [found.best("latency"), found.best("throughput"), found.best("efficiency")]
         on_one_die = np.where(points.slrs == 1, found.predictions.latency_ms, np.inf)
-        print(f"best latency, throughput, efficiency, and latency on one SLR; {SOURCE}:")
-        print(front_table([*best, found.candidate(int(on_one_die.argmin()))]))
+        shown = [
+            *(found.best(objective) for objective in OBJECTIVES),
+            found.candidate(int(on_one_die.argmin())),
+        ]
+        print(f"best {', '.join(OBJECTIVES)}, and latency on one SLR; {SOURCE}:")
+        print(front_table(shown))
+        supported = (supported_mhz(Design(each.config, board, each.clock_mhz)) for each in shown)
+        print(f"clocks that their schedules support: {', '.join(f'{mhz:.0f}' for mhz in supported)} MHz", flush=True)
         return
 
 

@@ -4,7 +4,8 @@
 
 Utilisation: multiply-accumulates of non-zero tiles (attention included) over lanes x cycles of the whole launch, with
 its first load, weight loading, LayerNorm, softmax and the final store. Every result is compared with the integer
-reference. Depths come from the operator table (aebert/timing), port timing from the board file.
+reference. Depths come from the operator table (aebert/timing), port timing from the board file; the clock that our own
+schedule of each kernel supports is printed beside.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from aebert.design.board import load_board
+from aebert.design.design import Design
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.pass_work import engine_steps, program_work
 from aebert.models.encoder import EncoderShape
 from aebert.numerics.quantised import QuantisedEncoder
 from aebert.numerics.reference import run_encoder
 from benchmarks.machine import machine_line
+from benchmarks.scheduled_clock import supported_mhz
 from benchmarks.timed import bank_balanced, timed_device
 from codegen.memory_image import build_memory_image
 from host.devices.accelerator import Accelerator
@@ -62,7 +65,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(machine_line())
     print(f"{BOARD}, {CLOCK_MHZ:.0f} MHz, BERT-base shapes, {arguments.layers} layers")
-    print("pattern    ratio  length     cycles  lanes busy  ms/layer  engine waits  memory violations")
+    print("pattern    ratio  length     cycles  lanes busy  ms/layer  engine waits  violations  schedule's MHz")
     shape = EncoderShape(arguments.layers, hidden=768, heads=12, ffn=3072, epsilon=1e-12, max_positions=512)
     dense = random_quantised_encoder(shape, seed=1)
     for name in arguments.patterns:
@@ -82,7 +85,9 @@ def _measure(name: str, dense: QuantisedEncoder, directory: Path, lengths: list[
         max_groups=MAX_LENGTH // pattern.tokens,
         engines=ENGINES,
     )
-    device = timed_device(directory, config, load_board(BOARD), CLOCK_MHZ)
+    board = load_board(BOARD)
+    device = timed_device(directory, config, board, CLOCK_MHZ)
+    supported = supported_mhz(Design(config, board, CLOCK_MHZ))
     for ratio in RATIOS:
         pruned = bank_balanced(dense, config, ratio, block=pattern.block)
         image = build_memory_image(pruned, config)
@@ -99,7 +104,8 @@ def _measure(name: str, dense: QuantisedEncoder, directory: Path, lengths: list[
             waits = (engine.idle + engine.starved + engine.stalled) / cycles
             print(
                 f"{name:10} {ratio:5.2f} {length:7} {cycles:10} {useful / cycles:10.1%} "
-                f"{cycles / CLOCK_MHZ / 1e3 / pruned.shape.layers:10.3f} {waits:12.1%} {len(result.violations):12}",
+                f"{cycles / CLOCK_MHZ / 1e3 / pruned.shape.layers:10.3f} {waits:12.1%} {len(result.violations):11} "
+                f"{supported:15.0f}",
                 flush=True,
             )
 

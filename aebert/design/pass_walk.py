@@ -11,7 +11,7 @@ import numpy as np
 from aebert.design.bandwidth import MemoryRates
 from aebert.design.hardware_config import BURST_BYTES, PROBABILITY_SLOTS
 from aebert.design.head_places import PROJECTIONS, head_widths
-from aebert.design.kernel_streams import PASSES_AHEAD, PLACED_TILE_DEPTH, STEP_DEPTH, stream_depths
+from aebert.design.kernel_streams import PASS_DEPTH, PASSES_AHEAD, PLACED_TILE_DEPTH, STEP_DEPTH, stream_depths
 from aebert.design.launch_clock import Clock, CycleCount, Done, PassTime, ScoredHead
 from aebert.design.pass_history import PassHistory
 from aebert.design.pipeline_latencies import Latencies
@@ -105,8 +105,8 @@ class Walk:
         self._ahead = read_ahead(sizes, rates, latencies, self._tile_fifo, self._all.count)
         zero = np.zeros(len(sizes.tokens))
         self.clock = Clock(*([zero] * len(fields(Clock))))
-        # When the process that is furthest behind, the reciprocals, took each of the last passes: it holds up the
-        # program, which reaches all engines and the processes at the ports at once.
+        # When the process that is furthest behind, the reciprocals, took each of the last passes: it holds up what is
+        # handed out to the others of its engine, and the program, which reaches the processes at the ports.
         self._taken = deque([zero] * PASSES_AHEAD, maxlen=PASSES_AHEAD)
         # What the requantiser takes.
         self._results, self._parameters = PassHistory(), PassHistory()
@@ -251,13 +251,15 @@ class Walk:
         taken_steps = self._pace.cycles(cycles, row_groups, groups.count)
         taken_steps = np.maximum(taken_steps, steps * np.maximum(self._tile_pace / groups.count, self._step_pace))
         told = self._taken[0] + latencies.dispatch
+        handed_out = self._taken[-PASS_DEPTH] + latencies.dispatch
         self._taken.append(clock.quotients)
         # Its first tile is fetched when the first command is there.
         ahead = np.maximum(clock.engine + latencies.gate, told + latencies.sequence + self._fetch)
+        ahead = np.maximum(ahead, handed_out)
         start = np.maximum(ahead, ready + latencies.settle) + 1.0
         free = np.maximum(clock.requantise, drain_from)
         drain = np.maximum(free, start + (row_steps - groups.count + 1.0) + self._engine_depth)
-        known = np.maximum(clock.parameters, told) + latencies.pass_control
+        known = np.maximum(clock.parameters, told) + latencies.reading
         if channels is not None:
             known = known + self._ahead.parameter_start + channels * self._cycles_per_channel
         drained_cycles = vectors * self._slices

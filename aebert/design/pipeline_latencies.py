@@ -16,8 +16,9 @@ class Latencies:
     path; ``engine`` is without the multipliers' cascade and the adder tree, whose depths follow from the lanes;
     ``sequence`` is from a pass to its first command, ``gate`` between the commands of two passes; ``token`` from a
     tile on its way to the engine that may use it; ``header`` and ``listing`` are what a header and a pass cost the
-    process that lists row groups, besides a cycle for each of these; ``parameters`` is without the channels of a
-    word, which leave one after the other; ``addends`` is the requantiser's way of what is added to the residual
+    process that lists row groups, besides a cycle for each of these; ``reading`` is what a pass costs a process that
+    reads from memory, whether it reads for it or not; ``parameters`` is without the channels of a word, which leave one
+    after the other; ``addends`` is the requantiser's way of what is added to the residual
     stream, which may leave it before its other results do. ``engine_interval``: the engine's II.
     `aebert.timing.scheduled_latencies` takes them from a schedule of the kernel.
     """
@@ -25,8 +26,8 @@ class Latencies:
     fetch: float = 6.0
     engine: float = 12.0
     engine_interval: float = 1.0
-    requantise: float = 31.0
-    addends: float = 31.0
+    requantise: float = 26.0
+    addends: float = 26.0
     row_maximum: float = 4.0
     exponentials: float = 8.0
     quotients: float = 38.0
@@ -40,7 +41,8 @@ class Latencies:
     pass_control: float = 5.0
     dispatch: float = 3.0
     credit: float = 2.0
-    parameters: float = 2.0
+    reading: float = 8.0
+    parameters: float = 3.0
     header: float = 11.0
     listing: float = 11.0
     memory: float = float(PORT_LATENCY_CYCLES)

@@ -12,6 +12,9 @@ from aebert.timing.loop_schedules import LoopLatency
 
 # The requantiser's stream of them.
 ADDENDS = "to_layer_norm"
+READER_LOOP = "read_parameters.Words"
+# As in RTL of our own schedules. The operator table charges the states in front of a reader's loop one by one.
+READERS = {"reading": DEFAULT_LATENCIES.pass_control, "parameters": 2.0}
 
 
 def scheduled_latencies(config: HardwareConfig, schedules: Iterable[LoopLatency]) -> Latencies:
@@ -21,6 +24,8 @@ def scheduled_latencies(config: HardwareConfig, schedules: Iterable[LoopLatency]
     """
     known = {each.loop: each for each in schedules if each.source != "operator table" and each.ii > 0}
     found = {name: float(_from_its_read(name, known[loop])) for name, loop in LOOPS.items() if loop in known}
+    if READER_LOOP in known:
+        found |= READERS
     if "requantise" in found:
         found["addends"] = _until_written(known[LOOPS["requantise"]], ADDENDS)
     engine = known.get(ENGINE_LOOP)
