@@ -21,7 +21,7 @@ from aebert.design.size_arrays import Floats, Sizes
 from aebert.design.workload import Workload
 from aebert.models.encoder import MATRIX_NAMES, MatrixName
 
-SIMULATED_HEADS = PROBABILITY_SLOTS + 2  # with `extrapolate`, the following heads repeat the last of these
+SIMULATED_HEADS = PROBABILITY_SLOTS + 4  # with `extrapolate`, the following heads repeat the last of these
 
 
 def _ceil_divide(value: Floats | float, divisor: Floats) -> Floats:
@@ -316,7 +316,13 @@ class Walk:
         if more := len(turns) - walked:
             # From here on every head takes as long as the one before.
             longer: Floats = more * (marks[-1].exponentials - marks[-2].exponentials)
-            self.clock = self.clock.repeat(marks[-2], more)
+            # Parameters that had run ahead jump when their FIFO is full: from then on they come as heads do.
+            shown, repeated = self.clock, self.clock.repeat(marks[-2], more)
+            self.clock = replace(
+                repeated,
+                parameters=np.minimum(repeated.parameters, shown.parameters + longer),
+                parameters_read=np.minimum(repeated.parameters_read, shown.parameters_read + longer),
+            )
             waiting = [head.later(longer) for head in waiting]
             self._exponentials = self._exponentials + longer
             self._attended = [each.later(longer) for each in self._attended]

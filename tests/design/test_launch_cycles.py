@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from aebert.design.bandwidth import MemoryRates, memory_rates
 from aebert.design.board import load_board
+from aebert.design.default_sizes import legal_configs
 from aebert.design.hardware_config import HardwareConfig
 from aebert.design.launch_clock import CycleCount
 from aebert.design.launch_cycles import count_cycles, time_passes
@@ -19,6 +20,7 @@ from aebert.design.pass_work import program_work
 from aebert.design.program import build_program
 from aebert.design.size_arrays import Sizes
 from aebert.design.workload import TileCounts, Workload, pattern_tiles, weight_tiles
+from aebert.explore.shapes import NAMED_SHAPES
 from aebert.models.encoder import MATRIX_NAMES
 from aebert.numerics.quantised import QuantisedEncoder
 from aebert.pruning.zero_patterns import Block, Vector
@@ -66,6 +68,20 @@ def test_repeating_layers_and_heads_changes_next_to_nothing() -> None:
         walked, repeated = _cycles(U200, ratio), _cycles(U200, ratio, extrapolate=True)
         assert repeated.total == pytest.approx(walked.total, rel=1e-3)
         assert repeated.lane_cycles == pytest.approx(walked.lane_cycles)
+
+
+@pytest.mark.parametrize("length", [128, 32])
+@pytest.mark.parametrize("name", NAMED_SHAPES)
+def test_repeating_heads_changes_next_to_nothing_on_any_design(name: str, length: int) -> None:
+    # Small heads are paced by their parameters, which run ahead first and then come with the heads.
+    shape, board = NAMED_SHAPES[name], load_board("u200")
+    sizes = Sizes.of_all(legal_configs(board, shape, length, vector_lanes=4))
+    ones = np.ones(len(sizes.tokens))
+    memory = memory_rates(sizes, board, 200.0 * ones, ones.astype(np.int64))
+    workload = Workload(shape, pattern_tiles(shape, 0.8, 4), (length,))
+    walked = count_cycles(sizes, workload, memory=memory)
+    repeated = count_cycles(sizes, workload, memory=memory, extrapolate=True)
+    assert repeated.total == pytest.approx(walked.total, rel=3e-3)
 
 
 def test_a_large_encoder_keeps_the_lanes_full() -> None:
