@@ -22,6 +22,7 @@ from aebert.design.board_fit import expected_clock_mhz
 from aebert.design.default_sizes import default_config
 from aebert.design.design import Design
 from aebert.explore.shapes import NAMED_SHAPES
+from benchmarks.kernel_folder import write_files
 from benchmarks.machine import machine_line
 from codegen.placement import place_compute_units
 from codegen.render import kernel_files
@@ -90,10 +91,7 @@ def scheduled(designs: Iterable[Design]) -> Iterator[BoardSchedule]:
 
 def _graphs(files: Mapping[str, str], context: DesignContext, design: Design) -> tuple[LoopGraph, ...]:
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in files.items():
-            path = Path(folder) / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        write_files(files, Path(folder))
         return kernel_graphs(Path(folder), context, design.config.word_bytes)
 
 

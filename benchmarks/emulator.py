@@ -23,6 +23,7 @@ from aebert.design.kernel_records import PassKind
 from aebert.design.program import Awaits, Pass, Program, build_program
 from aebert.models.encoder import MATRIX_NAMES, EncoderShape
 from aebert.numerics.quantised import QuantisedEncoder
+from benchmarks.kernel_folder import write_files
 from benchmarks.machine import machine_line
 from codegen.memory_image import LaunchCounts, build_memory_image
 from codegen.packing import index_words, pack_matrix
@@ -68,9 +69,7 @@ def _kernel(directory: Path, hidden: int, ffn: int) -> HardwareConfig:
     # Of one engine, which no die of the board holds: what is measured here runs on this machine.
     free = load_board("u200").available
     buffers = bind_buffers(config, luts=free.lut, bram36=free.bram36, uram=free.uram)
-    for name, text in kernel_files(config, buffers).items():
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_text(text)
+    write_files(kernel_files(config, buffers), directory)
     return config
 
 

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from aebert.design.design import Design
+from benchmarks.kernel_folder import write_files
 from codegen.render import kernel_files
 from codegen.schedule.graph import DesignContext
 from codegen.schedule.project_schedule import scheduled_loops
@@ -18,9 +19,6 @@ def supported_mhz(design: Design) -> float:
     """
     context = DesignContext(clock_period_ns=1000 / design.clock_mhz, part=design.board.part)
     with tempfile.TemporaryDirectory(prefix="aebert-") as scratch:
-        for name, text in kernel_files(design.config, design.buffers).items():
-            path = Path(scratch) / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        write_files(kernel_files(design.config, design.buffers), Path(scratch))
         loops = scheduled_loops(Path(scratch), context, design.config.word_bytes, None)
     return min(loop.supported_mhz for loop in loops if loop.asked_ii is not None)

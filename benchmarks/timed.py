@@ -15,6 +15,7 @@ from aebert.models.encoder import MATRIX_NAMES
 from aebert.numerics.quantised import QuantisedEncoder
 from aebert.timing.loop_schedules import estimated_schedules
 from aebert.timing.memory_ports import port_timings
+from benchmarks.kernel_folder import write_files
 from codegen.placement import place_compute_units, port_traffic
 from codegen.project_sources import read_sources
 from codegen.render import kernel_files
@@ -24,9 +25,7 @@ from host.emulated.timed_emulator import TimedEmulatorDevice
 
 def timed_device(directory: Path, config: HardwareConfig, board: Board, clock_mhz: float) -> TimedEmulatorDevice:
     """The kernel of ``config``, written to ``directory`` and compiled; depths from the operator table."""
-    for file, text in kernel_files(config, Design(config, board, clock_mhz).buffers).items():
-        (directory / file).parent.mkdir(parents=True, exist_ok=True)
-        (directory / file).write_text(text)
+    write_files(kernel_files(config, Design(config, board, clock_mhz).buffers), directory)
     banks = dict(place_compute_units(config, board, 1)[0].banks)
     ports = port_timings(config, board, clock_mhz, banks, port_traffic(config))
     sources = read_sources(directory)
