@@ -1,4 +1,4 @@
-"""A kernel's files in a folder, without a project around them."""
+"""Generated files in a folder, without a project around them."""
 
 from __future__ import annotations
 

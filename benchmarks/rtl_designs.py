@@ -11,6 +11,7 @@ from pathlib import Path
 from aebert.support.errors import AebertError
 from aebert.support.native_build import find_compiler
 from aebert.timing.timed_result import TimedResult, parse_result
+from benchmarks.kernel_folder import write_files
 from benchmarks.rtl_structure import Design, DesignProcess, Step, ordered
 from codegen.render import environment, render_folder
 
@@ -68,9 +69,7 @@ def build_designs(designs: Sequence[Design], folder: Path) -> BuiltDesigns:
     files = {f"emulation/{name}": text for name, text in render_folder("emulation", {}).items()}
     files["kernel/streams.h"] = environment().get_template("kernel/streams.h.j2").render()
     files["designs.cpp"] = "\n".join(_source(designs))
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+    write_files(files, folder)
     sources = [str(folder / name) for name in files if name.endswith(".cpp")]
     target = folder / "designs.so"
     options = ["-std=c++17", "-O1", "-shared", "-fPIC", "-DAEBERT_TIMED", f"-I{folder}"]

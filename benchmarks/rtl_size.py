@@ -21,6 +21,7 @@ from aebert.design.board import load_board
 from aebert.design.design import Design
 from aebert.design.hardware_config import HardwareConfig
 from benchmarks.design_rtl import design_rtl
+from benchmarks.kernel_folder import write_files
 from benchmarks.machine import machine_line
 from codegen.rtl.kernel import KernelRtl
 from codegen.toolchains.rtl import WAIVED, find_verilator
@@ -44,8 +45,7 @@ def write_rtl(lanes: Sequence[int], folder: Path) -> KernelRtl:
         max_groups=LENGTH // tokens, engines=ENGINES,
     )  # fmt: skip
     rtl = design_rtl(Design(config, board, board.clock_mhz), folder)
-    for name, text in rtl.files.items():
-        (folder / name).write_text(text)
+    write_files(rtl.files, folder)
     return rtl
 
 

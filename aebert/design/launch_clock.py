@@ -61,6 +61,16 @@ class Clock:
         later = ((getattr(self, f.name), getattr(before, f.name)) for f in fields(self))
         return Clock(*(now + times * (now - then) for now, then in later))
 
+    def repeat_heads(self, before: Clock, times: int) -> Clock:
+        """The same for heads, which come as their exponentials do: parameters that had run ahead jump when their FIFO
+        is full, and from then on come no later than heads."""
+        longer, repeated = times * (self.exponentials - before.exponentials), self.repeat(before, times)
+        return replace(
+            repeated,
+            parameters=np.minimum(repeated.parameters, self.parameters + longer),
+            parameters_read=np.minimum(repeated.parameters_read, self.parameters_read + longer),
+        )
+
 
 @dataclass(frozen=True)
 class Done:

@@ -316,13 +316,7 @@ class Walk:
         if more := len(turns) - walked:
             # From here on every head takes as long as the one before.
             longer: Floats = more * (marks[-1].exponentials - marks[-2].exponentials)
-            # Parameters that had run ahead jump when their FIFO is full: from then on they come as heads do.
-            shown, repeated = self.clock, self.clock.repeat(marks[-2], more)
-            self.clock = replace(
-                repeated,
-                parameters=np.minimum(repeated.parameters, shown.parameters + longer),
-                parameters_read=np.minimum(repeated.parameters_read, shown.parameters_read + longer),
-            )
+            self.clock = self.clock.repeat_heads(marks[-2], more)
             waiting = [head.later(longer) for head in waiting]
             self._exponentials = self._exponentials + longer
             self._attended = [each.later(longer) for each in self._attended]
