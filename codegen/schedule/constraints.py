@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from codegen.schedule.first_state import first_reads
 from codegen.schedule.graph import (
-    Carried,
     Dependence,
     DependenceKind,
     LoopGraph,
@@ -76,14 +76,15 @@ class LoopConstraints:
     callee: str
 
 
-def constrain(graph: LoopGraph, timings: Sequence[Timing], rules: Rules) -> LoopConstraints:
+def constrain(graph: LoopGraph, timings: Sequence[Timing], rules: Rules, late: Collection[int] = ()) -> LoopConstraints:
+    """``late``: registers that are not read in the first state."""
     recurrences = components(graph)
     constraints = [
         *_dependences(graph, timings, _registered(graph, timings, recurrences), recurrences, rules),
         *_stream_order(graph),
     ]
-    if rules.access_after_exit_test:
-        constraints += _after_exit(graph, timings)
+    if rules.access_after_tests:
+        constraints += _after_tests(graph)
     if rules.axi_in_order:
         constraints += _axi_order(graph)
     if rules.slice_after_slice:
@@ -95,7 +96,7 @@ def constrain(graph: LoopGraph, timings: Sequence[Timing], rules: Rules) -> Loop
         interval, callee = max(
             ((op.callee.interval, op.callee.name) for op in graph.operations if op.callee), default=(1, "")
         )
-    earliest = tuple(_earliest(graph, timings, rules))
+    earliest = tuple(first_reads(graph, timings, rules, guarding(graph), late))
     return LoopConstraints(
         constraints=tuple(constraints),
         ports=tuple(_port_groups(graph)),
@@ -224,23 +225,29 @@ def _transfers(operation: Operation) -> bool:
     return operation.opcode not in ("nbreadreq", "nbwritereq")
 
 
-def _after_exit(graph: LoopGraph, timings: Sequence[Timing]) -> list[Constraint]:
-    if graph.exit_test is None or not graph.tests_first:
-        return []
+def _after_tests(graph: LoopGraph) -> list[Constraint]:
+    """Accesses behind the tests that guard them, unless a register holds the test's result; calls behind the exit test,
+    which guards nothing where it comes last."""
     found = []
     before = guarding(graph)
+    registers = {carried.phi for carried in graph.carried}
+    new = graph.context.tool_version >= "2024"
     for index, operation in enumerate(graph.operations):
         storage = graph.storage_of(operation)
-        new = graph.context.tool_version >= "2024"
-        stream = storage is not None and _stands_after_test(storage.kind, operation, new) and _transfers(operation)
-        if (stream or operation.opcode == "call") and index not in before:
-            found.append(Constraint(graph.exit_test, index, Arc.CYCLES, 0, 1))
+        accesses = storage is not None and _stands_after_test(storage.kind, operation, new) and _transfers(operation)
+        tests = {test for term in operation.predicate for test, _ in term} - registers if accesses else set()
+        if (accesses or operation.opcode == "call") and graph.tests_first and index not in before:
+            tests.update(_exit_tests(graph)[:1])
+        found += [Constraint(test, index, Arc.CYCLES, 0, 1) for test in sorted(tests)]
     return found
 
 
 def _stands_after_test(kind: StorageKind, operation: Operation, new: bool) -> bool:
-    """FIFOs are accessed, and AXI streams written, behind the exit test; AXI streams are read beside it before 2024."""
-    return kind is StorageKind.STREAM or (kind is StorageKind.AXI_STREAM and (new or _direction(operation) == "write"))
+    """FIFOs and AXI ports are accessed, and AXI streams written, behind the exit test; AXI streams are read beside it
+    before 2024."""
+    if kind is StorageKind.AXI_STREAM:
+        return new or _direction(operation) == "write"
+    return kind in (StorageKind.STREAM, StorageKind.AXI)
 
 
 def _exit_tests(graph: LoopGraph) -> tuple[int, ...]:
@@ -331,25 +338,3 @@ def _uses(operation: Operation, direction: str, kind: StorageKind) -> bool:
     if kind is StorageKind.MEMORY:
         return (operation.opcode == "store") == (direction == "write")
     return operation.opcode in ("read", "nbread") if direction == "read" else operation.opcode in ("write", "nbwrite")
-
-
-def _earliest(graph: LoopGraph, timings: Sequence[Timing], rules: Rules) -> list[tuple[int, float]]:
-    """Registers: initialised from an argument through a multiplexer, they are read in the second state, and so is all
-    of a loop whose exit test needs that, if it has more than one state."""
-    earliest = [(0, 0.0)] * len(graph.operations)
-    if not graph.shares_first_state:
-        return earliest
-    before_exit = guarding(graph)
-    for carried in graph.carried:
-        argument = carried.initial.constant is None and _has_multiplexer(carried, timings)
-        late = rules.argument_test_late or carried.phi not in before_exit
-        if argument and rules.argument_register_read_late and late:
-            earliest[carried.phi] = (1, 0.0)
-        elif rules.initial_store_chained and graph.context.tool_version >= "2024":
-            earliest[carried.phi] = (0, carried.initial_delay_ns)
-    return earliest
-
-
-def _has_multiplexer(carried: Carried, timings: Sequence[Timing]) -> bool:
-    """Whether a register holds something else in front of the loop: the reports charge its stores for that."""
-    return carried.next is None or carried.initial_delay_ns > 0 or timings[carried.next].delay_ns > 0

@@ -210,6 +210,7 @@ class LoopGraph:
     ``function_pipeline``: the process itself is pipelined, there is no loop and no exit test.
     ``tests_first``: the exit test comes before the body (for, while), not behind it (do while).
     ``shares_first_state``: what initialises the loop stands in its first state (a loop in a process of its own).
+    ``outlined``: the tool made a function of the loop (``NAME_Pipeline_LOOP``), because its process does more.
     """
 
     process: str
@@ -228,6 +229,7 @@ class LoopGraph:
     function_pipeline: bool = False
     shares_first_state: bool = True
     tests_first: bool = True
+    outlined: bool = False
 
     @cached_property
     def incoming(self) -> tuple[tuple[Dependence, ...], ...]:

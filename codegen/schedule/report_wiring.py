@@ -25,6 +25,9 @@ from codegen.schedule.graph import (
 from codegen.schedule.report_operations import Literal, LoopBody, NamedTerm, ReportOperation, register_values
 from codegen.schedule.report_storages import Addresses, Storages
 
+# A pipelined loop's function, where its process does more than the loop.
+_OUTLINED = "_Pipeline_"
+
 
 def wire(report: ScheduleReport, body: LoopBody, row: ReportLoop | None, intervals: Mapping[str, int]) -> LoopGraph:
     """The graph of a loop's operations."""
@@ -69,6 +72,7 @@ class _Wiring:
             function_pipeline=not report.loops,
             shares_first_state=self.body.merged_prologue,
             tests_first=self._tests_first(),
+            outlined=_OUTLINED in report.module,
         )  # fmt: skip
 
     def _tests_first(self) -> bool:
@@ -204,6 +208,7 @@ class _Wiring:
                 value = source.statement.operands[0].name if source.opcode == "store" else source.statement.result
                 carried[sink.statement.result].append(value)
         motion = self.addresses.motion(carried)
+        forwarded = self._forwarded()
         for accesses in self._accesses(StorageKind.MEMORY).values():
             indices = {i: self.addresses.index(self.reported[i]) for i in accesses}
             for position, first in enumerate(accesses):
@@ -213,19 +218,27 @@ class _Wiring:
             for store in (i for i in accesses if self.operations[i].opcode == "store"):
                 for load in (i for i in accesses if self.operations[i].opcode == "load"):
                     distance = carried_distance(indices[store], indices[load], motion)
-                    if distance is not None and not (distance == 1 and self._forwarded(load)):
+                    if distance == 1 and load in forwarded:
+                        distance = 2
+                    if distance is not None:
                         self._add(store, load, DependenceKind.MEMORY, distance, 1)
-                    elif distance == 1:
-                        self._add(store, load, DependenceKind.MEMORY, 2, 1)
 
-    def _forwarded(self, load: int) -> bool:
-        """Whether Vitis keeps what the last iteration stored in a register (reuse_reg) and chooses it for this load."""
-        return any(
-            op.opcode == "select"
-            and "reuse" in op.statement.result
-            and any(value.name == self.reported[load].statement.result for value in op.statement.operands)
-            for op in self.reported
-        )
+    def _forwarded(self) -> set[int]:
+        """Loads for which Vitis keeps what the last iteration stored in a register (reuse_reg) and chooses between
+        the two. Such a load begins at the earliest where the addresses are compared."""
+        found = set()
+        memory = self._accesses(StorageKind.MEMORY).values()
+        loads = {index for accesses in memory for index in accesses if self.operations[index].opcode == "load"}
+        for op in self.reported:
+            if op.opcode != "select" or "reuse" not in op.statement.result:
+                continue
+            places = [self.definitions.get(value.name) for value in op.statement.operands]
+            for index in places:
+                if index is not None and index in loads:
+                    found.add(index)
+                    if places[0] is not None:
+                        self._add(places[0], index, DependenceKind.ORDER, 0, 0)
+        return found
 
     def _memory_pair(self, first: int, second: int) -> None:
         """Two accesses of one iteration that may meet: a load waits for the store before it, a store for neither."""

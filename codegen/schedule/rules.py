@@ -12,8 +12,8 @@ from dataclasses import dataclass
 class Rules:
     """The rules of the tool; all on is Vitis HLS."""
 
-    # Stream accesses and calls that the exit test guards stand in the state after the test.
-    access_after_exit_test: bool = True
+    # Accesses of streams and ports stand in the state after the tests that guard them, calls after the exit test.
+    access_after_tests: bool = True
     # HLS 200-878: the exit test is evaluated in the first II cycles.
     exit_test_in_first_interval: bool = True
     # A memory is read by the next iteration at the earliest in the cycle after the last store.
@@ -25,10 +25,11 @@ class Rules:
     bypass_behind_value: bool = True
     # Accesses under predicates that exclude each other share a port.
     exclusive_accesses_share_port: bool = True
-    # What initialises a register from an argument is not chained into the first state's read of it.
-    argument_register_read_late: bool = True
-    # That holds for the exit test too, and then the loop begins a state later, unless it has but one state.
-    argument_test_late: bool = True
+    # A register of more than 32 bits is not read in the state in which it is initialised.
+    wide_register_read_late: bool = True
+    # Where the tool made a function of the loop, so for all registers together: if they have more than 32 bits and the
+    # depth would grow without them in the first state, the loop begins in the second. Not if it has but one state.
+    one_word_in_first_state: bool = True
     # From 2024: the multiplexer of a register's initial value stands in front of the first state's read of it.
     initial_store_chained: bool = True
     # Predicates are chained into the enables of stores and stream accesses.

@@ -8,12 +8,12 @@ horizon, which proves that a recurrence, an exit test or the ports do not fit th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from codegen.schedule.chaining import Chainer, Infeasible, OperationTimes
 from codegen.schedule.constraints import LoopConstraints, constrain
+from codegen.schedule.first_state import crowd, is_crowd
 from codegen.schedule.graph import LoopGraph, Operation, Timing
 from codegen.schedule.ports import conflicts, least_interval
 from codegen.schedule.recurrences import overlong
@@ -35,16 +35,15 @@ def schedule_loop(graph: LoopGraph, model: TimingModel, rules: Rules = VITIS) ->
 
     Raises ValueError when no II up to 4096 fits (a dependence cycle without distance).
     """
-    found = _schedule(graph, model, rules)
-    if found.depth == 2 and rules.argument_test_late:
-        early = _schedule(graph, model, replace(rules, argument_register_read_late=False))
-        return early if early.depth == 1 else found
-    return found
-
-
-def _schedule(graph: LoopGraph, model: TimingModel, rules: Rules) -> LoopSchedule:
     timings = [operation.timing or model.timing(graph, operation) for operation in graph.operations]
-    constraints = constrain(graph, timings, rules)
+    found = _schedule(graph, timings, rules)
+    read = crowd(graph, timings, found, rules)
+    needed = [phi for phi in read if _schedule(graph, timings, rules, (phi,)).depth > found.depth]
+    return _schedule(graph, timings, rules, read) if is_crowd(graph, needed) else found
+
+
+def _schedule(graph: LoopGraph, timings: Sequence[Timing], rules: Rules, late: Collection[int] = ()) -> LoopSchedule:
+    constraints = constrain(graph, timings, rules, late)
     target = graph.target_ii or 1
     limits: list[IntervalLimit] = []
     interval = target

@@ -16,7 +16,7 @@ from codegen.schedule.report_graph import ObservedLoop, reported_loops
 from codegen.schedule.report_operations import parse_predicate
 from codegen.schedule.result import Limit
 from codegen.schedule.scheduler import schedule_loop
-from tests.support.report_samples.schedule import REPORT, REPORT_WITH_BREAK
+from tests.support.report_samples.schedule import REPORT, REPORT_WITH_BREAK, REPORT_WITH_REUSE
 
 
 def loop_of(folder: Path, text: str) -> ObservedLoop:
@@ -74,6 +74,15 @@ def test_a_phi_waits_for_what_decides_between_its_values(tmp_path: Path) -> None
     names = [operation.name for operation in graph.operations]
     sources = {names[each.source] for each in graph.incoming[names.index("chosen")] if each.kind is DependenceKind.DATA}
     assert sources == {"less", "v", "icmp_ln4"}
+
+
+def test_a_load_beside_a_kept_sum_waits_for_the_comparison_of_their_addresses(tmp_path: Path) -> None:
+    seen = loop_of(tmp_path, REPORT_WITH_REUSE)
+    found = schedule_loop(seen.graph, fitted_model())
+    names = [operation.name for operation in seen.graph.operations]
+    assert (found.initiation_interval, found.depth) == (1, 3)
+    load, comparison = (found.cycles[names.index(name)] for name in ("kept", "addr_cmp"))
+    assert load == comparison == 1
 
 
 @pytest.mark.parametrize("cut", ["* Target device:", "Verbose Summary: Schedule", "== Vitis HLS Report"])

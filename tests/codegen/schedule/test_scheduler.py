@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codegen.schedule.constraints import Arc, constrain
-from codegen.schedule.graph import Access, Dependence, DependenceKind, LoopGraph, Operand, Storage, StorageKind
+from codegen.schedule.graph import (
+    Access,
+    Carried,
+    Dependence,
+    DependenceKind,
+    LoopGraph,
+    Operand,
+    Storage,
+    StorageKind,
+)
 from codegen.schedule.operator_model import fitted_model
 from codegen.schedule.result import Limit, LoopSchedule
 from codegen.schedule.rules import VITIS
@@ -71,21 +80,83 @@ def test_a_slice_takes_the_product_of_another_in_the_next_state() -> None:
     assert scheduled(logic).cycles == (0, 3)
 
 
-@pytest.mark.parametrize(("store_ns", "initial_ns", "first"), [(0.4, 0.4, 1), (0.0, 0.0, 0), (0.4, 0.0, 1)])
-def test_a_register_of_an_argument_is_read_late_behind_its_multiplexer(
-    store_ns: float, initial_ns: float, first: int
+@pytest.mark.parametrize("initial", [Operand(33), Operand(33, constant=0)])
+@pytest.mark.parametrize(
+    ("bits", "store_ns", "initial_ns", "first"),
+    [(33, 0.4, 0.4, 1), (64, 0.4, 0.0, 1), (33, 0.0, 0.0, 0), (32, 0.4, 0.4, 0), (1, 0.4, 0.4, 0)],
+)
+def test_a_wide_register_is_read_late_behind_its_multiplexer(
+    initial: Operand, bits: int, store_ns: float, initial_ns: float, first: int
 ) -> None:
     graph = small.register([2.0, 2.0])
-    operations = (*graph.operations[:-1], small.op("store", store_ns, access=Access("r")))
-    carried = replace(graph.carried[0], initial=Operand(8), initial_delay_ns=initial_ns)
-    found = scheduled(replace(graph, operations=operations, carried=(carried,)))
-    assert found.cycles[0] == first
+    load, *middle, _ = graph.operations
+    operations = (replace(load, bits=bits), *middle, small.op("store", store_ns, access=Access("r")))
+    carried = replace(graph.carried[0], initial=initial, initial_delay_ns=initial_ns)
+    found = replace(graph, operations=operations, carried=(carried,))
+    assert scheduled(found).cycles[0] == first
+    assert scheduled(found, wide_register_read_late=False).cycles[0] == 0
 
 
-def test_a_loop_of_one_state_reads_its_argument_there() -> None:
-    graph = small.register([1.0])
-    late = replace(graph, carried=(replace(graph.carried[0], initial=Operand(8)),))
-    assert scheduled(late).depth == 1
+@pytest.mark.parametrize(("bits", "first"), [(32, 0), (33, 1)])
+def test_a_loop_whose_exit_test_needs_a_wide_register_begins_in_the_second_state(bits: int, first: int) -> None:
+    counter, kept = (Access(name) for name in ("counter", "kept"))
+    operations = [
+        replace(small.op("load", access=counter), bits=bits),
+        small.op("icmp", 0.7),
+        small.op("store", 0.4, access=counter),
+        small.op("load", access=kept),
+        small.op("store", 0.4, access=kept),
+    ]
+    dependences = [small.data(0, 1), small.data(0, 2), small.data(2, 0, 1), small.data(3, 4), small.data(4, 3, 1)]
+    found = small.loop(
+        operations,
+        dependences,
+        storages={name: Storage(name, StorageKind.REGISTER, 8) for name in ("counter", "kept")},
+        carried=tuple(Carried(load, store, Operand(8, constant=0)) for load, store in ((0, 2), (3, 4))),
+        exit_test=1,
+    )
+    assert [scheduled(found).cycles[load] for load in (0, 3)] == [first, first]
+
+
+@pytest.mark.parametrize(
+    ("bits", "outlined", "depth", "first"),
+    [((16, 16), True, 2, 0), ((16, 17), True, 3, 1), ((16, 17), False, 2, 0)],
+)
+def test_the_first_state_of_an_outlined_loop_reads_a_word(
+    bits: tuple[int, int], outlined: bool, depth: int, first: int
+) -> None:
+    """Two registers that an adder of two states needs: both must be read in the first, or the depth grows."""
+    access = [Access(name) for name in ("a", "b")]
+    operations = [replace(small.op("load", access=each), bits=n) for each, n in zip(access, bits, strict=True)]
+    operations += [small.op("add", 2.0, 1, 0.5), small.op("icmp", 0.5)]
+    operations += [small.op("store", 0.4, access=each) for each in access]
+    dependences = [small.data(*pair) for pair in ((0, 2), (1, 2), (0, 4), (1, 5), (0, 3))]
+    graph = small.loop(
+        operations,
+        dependences,
+        storages={name: Storage(name, StorageKind.REGISTER, 8) for name in ("a", "b")},
+        carried=tuple(Carried(load, load + 4, Operand(8, constant=0)) for load in (0, 1)),
+        exit_test=3,
+        outlined=outlined,
+    )
+    found = scheduled(graph)
+    assert (found.depth, found.cycles[:2]) == (depth, (first, first))
+    assert scheduled(graph, one_word_in_first_state=False).depth == 2
+
+
+def test_a_register_that_can_wait_is_none_of_the_first_state_s_word() -> None:
+    access = [Access(name) for name in ("a", "b")]
+    operations = [replace(small.op("load", access=each), bits=20) for each in access]
+    operations += [small.op("add", 2.0, 1, 0.5), small.op("add", 1.0)]
+    operations += [small.op("store", 0.4, access=each) for each in access]
+    graph = small.loop(
+        operations,
+        [small.data(*pair) for pair in ((0, 2), (2, 3), (1, 3), (0, 4), (1, 5))],
+        storages={name: Storage(name, StorageKind.REGISTER, 8) for name in ("a", "b")},
+        carried=tuple(Carried(load, load + 4, Operand(8, constant=0)) for load in (0, 1)),
+        outlined=True,
+    )
+    assert scheduled(graph).depth == scheduled(graph, one_word_in_first_state=False).depth == 2
 
 
 def test_a_load_and_a_store_of_one_address_share_a_port() -> None:
@@ -117,10 +188,11 @@ def test_accesses_under_exclusive_predicates_share_a_port() -> None:
     assert scheduled(both, exclusive_accesses_share_port=False).initiation_interval == 2
 
 
-def test_a_stream_is_read_in_the_state_after_the_exit_test() -> None:
-    found = scheduled(small.stream_behind_test())
-    assert found.cycles == (0, 1)
-    assert scheduled(small.stream_behind_test(), access_after_exit_test=False).cycles == (0, 0)
+@pytest.mark.parametrize("kind", [StorageKind.STREAM, StorageKind.AXI])
+def test_a_stream_or_port_is_read_in_the_state_after_the_exit_test(kind: StorageKind) -> None:
+    graph = replace(small.stream_behind_test(), storages={"s": Storage("s", kind, 8)})
+    assert scheduled(graph).cycles == (0, 1)
+    assert scheduled(graph, access_after_tests=False).cycles == (0, 0)
 
 
 def test_an_exit_test_that_comes_late_raises_ii() -> None:
