@@ -138,8 +138,9 @@ class _TableRule:
 def pattern_tile_model(shape: EncoderShape, pattern: Pattern, config: HardwareConfig) -> TileModel:
     """From the pattern alone: exact where its units suit the lanes, else as expected for independent places.
 
-    Exact but for a last round that is not full and counts as full, and for row groups that a block pattern empties (one
-    tile all the same).
+    Exact but for a last round that is not full and counts as full, for row groups that a block pattern empties (one
+    tile all the same), and for heads that a few units of the attention output leave unread (no program has them, but
+    they count here).
     """
     sizes = Sizes.of(config)
     sites = list_sites(shape, pattern)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aebert.cost_model.fitted_model import FittedModel, FittedQuantity, quantity_of
@@ -27,7 +27,7 @@ from aebert.design.launch_cycles import count_cycles
 from aebert.design.pipeline_latencies import DEFAULT_LATENCIES
 from aebert.design.size_arrays import Floats, Ints, Sizes
 from aebert.design.workload import Workload, count_tiles, weight_tiles
-from aebert.models.encoder import MATRIX_NAMES, EncoderShape, matrix_sizes
+from aebert.models.encoder import MATRIX_NAMES, EncoderShape, kept_heads, matrix_sizes
 from aebert.pruning.candidate import Candidate
 from aebert.pruning.masks import expand_units
 from aebert.pruning.unit_counts import Site, list_sites
@@ -87,6 +87,12 @@ def _masks(pattern: Pattern, kept: Ints, seed: int, shape: EncoderShape = SHAPE)
     return layers
 
 
+def _read_heads(pattern: Pattern, kept: Ints, seed: int) -> list[int]:
+    """Of each layer of `_masks`."""
+    outputs = [layer[MATRIX_NAMES.index("attention_output")] for layer in _masks(pattern, kept, seed)]
+    return [len(kept_heads(output, SHAPE.heads)) for output in outputs]
+
+
 def _packed(pattern: Pattern, kept: Ints, seed: int, shape: EncoderShape = SHAPE) -> Floats:
     """Tiles [layers, matrices] of `_masks`."""
     return np.asarray(weight_tiles(shape, _masks(pattern, kept, seed, shape))(Sizes.of(CONFIG))[:, :, 0], np.float64)
@@ -113,6 +119,8 @@ def test_units_that_suit_the_lanes_need_the_tiles_that_packing_gives(spelling: s
     model = pattern_tile_model(SHAPE, pattern, CONFIG)
     assert model.spread <= BLOCK_SPREAD
     kept = _kept(pattern, seed, 1)
+    # Which heads a few units of the attention output leave unread, their number does not say.
+    assume(spelling == "head" or all(heads == SHAPE.heads for heads in _read_heads(pattern, kept[0], seed)))
     packed, predicted = _packed(pattern, kept[0], seed), model(kept)[0]
     # Empty row groups of a block pattern, and a last round that is not full, differ by a few tiles.
     assert np.abs(predicted - packed).max() <= 0.06 * packed.max()
