@@ -30,10 +30,11 @@ from aebert.hls_reports.schedule_rpt import parse_schedule
 from benchmarks.fit_operators import fit_model
 from benchmarks.tables import read_rows
 from codegen.schedule.devices import device_of, is_seven_series
-from codegen.schedule.graph import LoopGraph, StorageKind
+from codegen.schedule.graph import OUTSIDE, LoopGraph, StorageKind
 from codegen.schedule.operator_model import OperatorModel, fitted_model
 from codegen.schedule.packing import packed
 from codegen.schedule.report_graph import ObservedLoop, reported_loops
+from codegen.schedule.report_wiring import module_name
 from codegen.schedule.result import LoopSchedule
 from codegen.schedule.rules import VITIS, Rules
 from codegen.schedule.scheduler import schedule_loop
@@ -90,8 +91,7 @@ def callee_intervals(reports: dict[Path, ScheduleReport]) -> dict[Path, dict[str
     found: dict[Path, dict[str, int]] = defaultdict(dict)
     for file, report in reports.items():
         if report.pipelines and not any(loop.pipelined for loop in report.loops):
-            name = "".join(char if char.isalnum() else "_" for char in report.module)
-            found[file.parent][name] = report.pipelines[0].initiation_interval
+            found[file.parent][module_name(report.module)] = report.pipelines[0].initiation_interval
     return found
 
 
@@ -117,7 +117,7 @@ def without_timing(graph: LoopGraph) -> LoopGraph:
     for operation in graph.operations:
         storage = graph.storage_of(operation)
         axi = storage is not None and storage.kind is StorageKind.AXI
-        keep = operation.opcode == "call" or axi or " == " in operation.name
+        keep = operation.opcode in ("call", OUTSIDE) or axi or " == " in operation.name
         operations.append(operation if keep else replace(operation, timing=None))
     return replace(graph, operations=tuple(operations))
 

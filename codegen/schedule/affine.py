@@ -28,13 +28,15 @@ class Affine:
 class Motion:
     """How values change from one iteration to the next.
 
-    ``varying``: what the loop computes. Of these, ``steps`` are values that grow by a constant, and ``irregular`` come
-    from a memory or stream, and may repeat; the others vary with the iteration in some other way.
+    ``varying``: what the loop computes. Of these, ``steps`` are values that grow by a constant, ``irregular`` come from
+    a memory or stream, and may repeat, and ``resting`` may be what they were an iteration before; the others vary with
+    the iteration in some other way.
     """
 
     steps: Mapping[str, int]
     varying: frozenset[str]
     irregular: frozenset[str]
+    resting: frozenset[str] = frozenset()
 
 
 def carried_distance(store: Affine, load: Affine, motion: Motion) -> int | None:
@@ -45,6 +47,8 @@ def carried_distance(store: Affine, load: Affine, motion: Motion) -> int | None:
         # Apart by what the loop does not change: two arguments are taken to be different places.
         return 1 if any(name in motion.varying for name, _ in difference.terms) else None
     if any(name in motion.irregular for name in moving):
+        return 1
+    if moving and all(name in motion.resting for name in moving):
         return 1
     if any(name not in motion.steps for name in moving):
         return None if difference.constant == 0 else 1

@@ -9,6 +9,7 @@ from enum import Enum
 
 from codegen.schedule.first_state import first_reads
 from codegen.schedule.graph import (
+    OUTSIDE,
     Dependence,
     DependenceKind,
     LoopGraph,
@@ -23,6 +24,7 @@ from codegen.schedule.rules import Rules
 ENABLED = frozenset({"read", "write", "nbread", "nbwrite", "store", "call", "readreq", "writereq", "writeresp"})
 _WIRES = frozenset({"zext", "sext", "trunc", "partselect", "bitselect", "bitcast", "bitconcatenate"})
 _STREAMS = frozenset({StorageKind.STREAM, StorageKind.AXI_STREAM})
+_STATUS = frozenset({"nbreadreq", "nbwritereq", "nbread", "nbwrite"})
 _AXI_REPLY_CYCLES = 1
 _SLICE_OPERATORS = frozenset({"add", "sub", "mul"})
 _FIRST_VITIS = "2020.2"
@@ -226,19 +228,33 @@ def _transfers(operation: Operation) -> bool:
 
 
 def _after_tests(graph: LoopGraph) -> list[Constraint]:
-    """Accesses behind the tests that guard them, unless a register holds the test's result; calls behind the exit test,
-    which guards nothing where it comes last."""
+    """Accesses behind the tests that guard them, unless a register holds the result or it is known before the loop;
+    calls behind the exit test, which guards nothing where it comes last. Of tests that a stream's own status decides
+    (empty, a read that does not wait) nothing was seen: their accesses stay beside them, as a status grows old."""
     found = []
     before = guarding(graph)
-    registers = {carried.phi for carried in graph.carried}
+    known = {carried.phi for carried in graph.carried} | _from_status(graph)
+    known.update(index for index, operation in enumerate(graph.operations) if operation.opcode == OUTSIDE)
     new = graph.context.tool_version >= "2024"
     for index, operation in enumerate(graph.operations):
         storage = graph.storage_of(operation)
         accesses = storage is not None and _stands_after_test(storage.kind, operation, new) and _transfers(operation)
-        tests = {test for term in operation.predicate for test, _ in term} - registers if accesses else set()
+        tests = {test for term in operation.predicate for test, _ in term} - known if accesses else set()
         if (accesses or operation.opcode == "call") and graph.tests_first and index not in before:
             tests.update(_exit_tests(graph)[:1])
         found += [Constraint(test, index, Arc.CYCLES, 0, 1) for test in sorted(tests)]
+    return found
+
+
+def _from_status(graph: LoopGraph) -> set[int]:
+    """What is computed, in the same iteration, from whether a stream has an element or room."""
+    queue = [index for index, operation in enumerate(graph.operations) if operation.opcode in _STATUS]
+    found = set(queue)
+    while queue:
+        for dependence in graph.outgoing[queue.pop()]:
+            if dependence.distance == 0 and dependence.kind is DependenceKind.DATA and dependence.sink not in found:
+                found.add(dependence.sink)
+                queue.append(dependence.sink)
     return found
 
 

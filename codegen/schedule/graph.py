@@ -56,6 +56,10 @@ class DependenceKind(str, Enum):
     ORDER = "order"  # program order: at least ``cycles`` cycles later
 
 
+# The opcode of a condition that is known before the loop begins.
+OUTSIDE = "outside"
+
+
 @dataclass(frozen=True, slots=True)
 class DesignContext:
     """The clock and device a schedule is for. ``clock_uncertainty_ns`` None: the tool's default."""

@@ -108,7 +108,17 @@ class Addresses:
             for operation in self._operations
             if operation.opcode in _FRESH or (operation.opcode == "load" and self.array(operation) is not None)
         }
-        return Motion(steps, frozenset(self._definitions), frozenset(self._reach(irregular)))
+        resting = frozenset(value for name, nexts in carried.items() for value in self._kept(name) & set(nexts))
+        return Motion(steps, frozenset(self._definitions), frozenset(self._reach(irregular)), resting)
+
+    def _kept(self, name: str) -> set[str]:
+        """What may be the value of ``name`` itself, through selections."""
+        kept: set[str] = set()
+        for operation in self._operations:
+            chosen = operation.statement.operands[1:] if operation.opcode == "select" else ()
+            if any(value.name == name or value.name in kept for value in chosen):
+                kept.add(operation.name)
+        return kept
 
     def _change(self, name: str, value: str) -> int | None:
         difference = self.expression(value).plus(self.expression(name), -1)

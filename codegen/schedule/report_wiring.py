@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -9,6 +10,7 @@ from itertools import pairwise
 from aebert.hls_reports.schedule_model import ReportLoop, ReportValue, ScheduleReport
 from codegen.schedule.affine import carried_distance, may_meet
 from codegen.schedule.graph import (
+    OUTSIDE,
     Callee,
     Carried,
     Dependence,
@@ -41,7 +43,7 @@ class _Wiring:
         self.definitions = {op.statement.result: i for i, op in enumerate(self.reported) if op.statement.result}
         self.addresses = Addresses(self.reported, self.definitions)
         self.storages = Storages(self.addresses, register_values(report))
-        self.comparisons: dict[tuple[str, int], int] = {}
+        self.comparisons: dict[tuple[str, int | None], int] = {}
         self.operations: list[Operation] = []
         self.dependences: list[Dependence] = []
         self.headers = _header_phis(self.reported, self.definitions)
@@ -49,10 +51,7 @@ class _Wiring:
     def graph(self, row: ReportLoop | None) -> LoopGraph:
         self.comparisons = self._comparisons()
         self.operations = [self._operation(op) for op in self.reported]
-        self.operations += [
-            Operation("icmp", f"{name} == {constant}", 1, timing=Timing(0, 0.0), merged=True)
-            for name, constant in self.comparisons
-        ]
+        self.operations += [self._comparison(name, constant) for name, constant in self.comparisons]
         self._values()
         self._predicates()
         carried = self._registers() + self._phis()
@@ -85,16 +84,21 @@ class _Wiring:
         under = [op for op in beside if op.predicate and all(_under(term, literal) for term in op.predicate)]
         return bool(under) or not beside
 
-    def _comparisons(self) -> dict[tuple[str, int], int]:
-        """An operation of no cost for each ``x == constant`` in a predicate."""
+    def _comparisons(self) -> dict[tuple[str, int | None], int]:
+        """An operation of no cost for each ``x == constant`` and each ``x`` from outside the loop in a predicate."""
         pairs = {
             (name, constant)
             for op in self.reported
             for term in op.predicate
             for name, constant, _ in term
-            if constant is not None and name in self.definitions
+            if constant is not None or name not in self.definitions
         }
-        return {pair: len(self.reported) + i for i, pair in enumerate(sorted(pairs))}
+        ordered = sorted(pairs, key=lambda pair: (pair[0], pair[1] is not None, pair[1] or 0))
+        return {pair: len(self.reported) + i for i, pair in enumerate(ordered)}
+
+    def _comparison(self, name: str, constant: int | None) -> Operation:
+        text = name if constant is None else f"{name} == {constant}"
+        return Operation("icmp" if name in self.definitions else OUTSIDE, text, 1, timing=Timing(0, 0.0), merged=True)
 
     def _operation(self, op: ReportOperation) -> Operation:
         predicate = tuple(term for named in op.predicate if (term := self._term(named)))
@@ -103,7 +107,7 @@ class _Wiring:
         callee = None
         if op.opcode == "call":
             name = op.statement.function
-            callee = Callee(name, op.latency, self.intervals.get(_canonical(name), 1), op.delay_ns, op.output_delay_ns)
+            callee = Callee(name, op.latency, self.intervals.get(module_name(name), 1), op.delay_ns, op.output_delay_ns)
         return Operation(
             op.opcode, op.name, op.statement.bits, tuple(self._operand(v) for v in op.statement.operands), predicate,
             line=op.line, access=self.storages.access(op), callee=callee,
@@ -118,11 +122,11 @@ class _Wiring:
         literals = set()
         for name, constant, truth in named:
             if constant is None:
-                if name in self.definitions:
-                    literals.add((self.definitions[name], truth))
+                index = self.definitions.get(name)
+                literals.add((self.comparisons[name, None] if index is None else index, truth))
                 continue
             for (other, value), index in self.comparisons.items():
-                if other == name and (value == constant or truth):
+                if other == name and value is not None and (value == constant or truth):
                     literals.add((index, truth and value == constant))
         return frozenset(literals)
 
@@ -140,7 +144,8 @@ class _Wiring:
                     if op.opcode == "phi":
                         self._choice(source, sink)
         for (name, _), index in self.comparisons.items():
-            self._add(self.definitions[name], index, DependenceKind.DATA)
+            if name in self.definitions:
+                self._add(self.definitions[name], index, DependenceKind.DATA)
 
     def _choice(self, source: int, phi: int) -> None:
         """A phi waits for what decides between the paths that meet in it: where one of its values is computed."""
@@ -291,5 +296,8 @@ def _header_phis(operations: Sequence[ReportOperation], definitions: Mapping[str
     return [i for i in phis if i in certain or (blocks and frozenset(operations[i].statement.labels) in blocks)]
 
 
-def _canonical(function: str) -> str:
-    return "".join(char if char.isalnum() else "_" for char in function)
+def module_name(function: str) -> str:
+    """What the tool calls the module of a C++ function: each run of other characters is one ``_``, and an ``s`` follows
+    where a template's arguments end the name."""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", function.strip('"'))
+    return f"{name}s" if name.endswith("_") else name

@@ -14,9 +14,10 @@ from codegen.schedule.graph import DependenceKind, StorageKind
 from codegen.schedule.operator_model import fitted_model
 from codegen.schedule.report_graph import ObservedLoop, reported_loops
 from codegen.schedule.report_operations import parse_predicate
+from codegen.schedule.report_wiring import module_name
 from codegen.schedule.result import Limit
 from codegen.schedule.scheduler import schedule_loop
-from tests.support.report_samples.schedule import REPORT, REPORT_WITH_BREAK, REPORT_WITH_REUSE
+from tests.support.report_samples.schedule import REPORT, REPORT_WITH_BREAK, REPORT_WITH_REUSE, step
 
 
 def loop_of(folder: Path, text: str) -> ObservedLoop:
@@ -76,6 +77,45 @@ def test_a_phi_waits_for_what_decides_between_its_values(tmp_path: Path) -> None
     assert sources == {"less", "v", "icmp_ln4"}
 
 
+def test_accesses_under_different_values_of_an_argument_exclude_each_other(tmp_path: Path) -> None:
+    read = next(line for line in REPORT.splitlines() if "_Read.ap_fifo" in line)
+    reads = [
+        read.replace("%v ", f"%v{mode} ").replace("Predicate = true", f"Predicate = (!icmp_ln2 & {mode_test})")
+        for mode, mode_test in enumerate(("mode == 1", "mode == 2", "mode == 3 & wide", "mode == 3 & !wide"))
+    ]
+    assert len({*reads, read}) == 5
+    assert all("(!icmp_ln2 & " in each for each in reads)
+    found = schedule_loop(loop_of(tmp_path, REPORT.replace(read, "\n".join([read, *reads]))).graph, fitted_model())
+    # The read that is always done, and one of the others.
+    assert (found.initiation_interval, found.depth) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("function", "module"),
+    [
+        ("relu", "relu"),
+        ("dense<array, ap_fixed<16, 6>, config2>", "dense_array_ap_fixed_16_6_config2_s"),
+        ('"pool<array,64u>"', "pool_array_64u_s"),
+        ("dense_array_ap_fixed_16_6_config2_s", "dense_array_ap_fixed_16_6_config2_s"),
+    ],
+)
+def test_a_template_s_module_has_its_arguments_in_its_name(function: str, module: str) -> None:
+    assert module_name(function) == module
+
+
+def test_an_index_that_one_choice_leaves_as_it_was_may_meet_itself(tmp_path: Path) -> None:
+    """a[index] += value, where index is index or index + 1."""
+    i, add = "%i_1, i7 1", "%add_ln2 = add i7 %i_1, i7 1"
+    steps = [step(1, 20, "0.70", "%more = add i7 " + i, "add"), step(1, 6, "0.35", "%add_ln2 = X", "select")]
+    chosen = "\n".join(steps).replace("X", "select i1 %icmp_ln2, i7 %more, i7 %i_1")
+    assert add in REPORT_WITH_REUSE
+    plain = REPORT_WITH_REUSE.replace("reuse_", "other_")
+    line = next(each for each in plain.splitlines() if add in each)
+    resting = plain.replace(line, chosen).replace("zext i7 %i_1", "zext i7 %add_ln2")
+    assert schedule_loop(loop_of(tmp_path, plain).graph, fitted_model()).initiation_interval == 1
+    assert schedule_loop(loop_of(tmp_path, resting).graph, fitted_model()).initiation_interval == 2
+
+
 def test_a_load_beside_a_kept_sum_waits_for_the_comparison_of_their_addresses(tmp_path: Path) -> None:
     seen = loop_of(tmp_path, REPORT_WITH_REUSE)
     found = schedule_loop(seen.graph, fitted_model())
@@ -121,7 +161,7 @@ def test_predicates_are_disjunctions_of_conjunctions() -> None:
     )
 
 
-MOTION = Motion({"i": 1}, frozenset({"i", "x"}), frozenset({"x"}))
+MOTION = Motion({"i": 1}, frozenset({"i", "x", "y", "z"}), frozenset({"x"}), frozenset({"z"}))
 
 
 @pytest.mark.parametrize(
@@ -133,6 +173,9 @@ MOTION = Motion({"i": 1}, frozenset({"i", "x"}), frozenset({"x"}))
         (Affine(3, (("i", 2),)), Affine(0, (("i", 2),)), None),
         (Affine(5), Affine(5), 1),  # always the same place
         (Affine(0, (("x", 1),)), Affine(0, (("x", 1),)), 1),  # a histogram
+        (Affine(0, (("y", 1),)), Affine(0, (("y", 1),)), None),
+        (Affine(0, (("z", 1),)), Affine(0, (("z", 1),)), 1),  # a sum into a[z], where z may stay
+        (Affine(0, (("i", 1), ("z", 8))), Affine(0, (("i", 1), ("z", 8))), None),
     ],
 )
 def test_distances_of_addresses(store: Affine, load: Affine, distance: int | None) -> None:

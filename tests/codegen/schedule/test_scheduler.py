@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from codegen.schedule.constraints import Arc, constrain
 from codegen.schedule.graph import (
+    OUTSIDE,
     Access,
     Carried,
     Dependence,
     DependenceKind,
     LoopGraph,
     Operand,
+    Operation,
     Storage,
     StorageKind,
 )
@@ -116,6 +118,28 @@ def test_a_loop_whose_exit_test_needs_a_wide_register_begins_in_the_second_state
         exit_test=1,
     )
     assert [scheduled(found).cycles[load] for load in (0, 3)] == [first, first]
+
+
+@pytest.mark.parametrize(
+    ("guard", "first"),
+    [
+        (small.op("icmp", 0.7), 1),
+        (small.op("load", access=Access("r")), 0),  # a register's
+        (small.op(OUTSIDE), 0),
+        (small.op("nbreadreq", access=Access("s")), 0),  # the stream's own status
+    ],
+    ids=["test", "register", "outside", "status"],
+)
+def test_a_stream_is_written_in_the_state_after_the_test_that_guards_it(guard: Operation, first: int) -> None:
+    write = small.op("write", 1.0, access=Access("s"), predicate=(frozenset({(0, True)}),))
+    graph = small.loop(
+        [guard, write],
+        [Dependence(0, 1, DependenceKind.PREDICATE)],
+        storages={"s": Storage("s", StorageKind.STREAM, 8), "r": Storage("r", StorageKind.REGISTER, 1)},
+        carried=(Carried(0, None, Operand(1, constant=0)),) if guard.opcode == "load" else (),
+    )
+    assert scheduled(graph).cycles == (0, first)
+    assert scheduled(graph, access_after_tests=False).cycles == (0, 0)
 
 
 @pytest.mark.parametrize(
