@@ -98,13 +98,14 @@ def constrain(graph: LoopGraph, timings: Sequence[Timing], rules: Rules, late: C
         interval, callee = max(
             ((op.callee.interval, op.callee.name) for op in graph.operations if op.callee), default=(1, "")
         )
-    earliest = tuple(first_reads(graph, timings, rules, guarding(graph), late))
+    before_exits = guarding(graph, _exit_tests(graph))
+    earliest = tuple(first_reads(graph, timings, rules, before_exits, late))
     return LoopConstraints(
         constraints=tuple(constraints),
         ports=tuple(_port_groups(graph)),
         earliest=earliest,
         exit_tests=_exit_tests(graph) if rules.exit_test_in_first_interval else (),
-        first_cycle=max((earliest[index][0] for index in guarding(graph)), default=0),
+        first_cycle=max((earliest[index][0] for index in before_exits), default=0),
         least_ii=interval,
         callee=callee,
     )
@@ -228,22 +229,37 @@ def _transfers(operation: Operation) -> bool:
 
 
 def _after_tests(graph: LoopGraph) -> list[Constraint]:
-    """Accesses behind the tests that guard them, unless a register holds the result or it is known before the loop;
-    calls behind the exit test, which guards nothing where it comes last. Of tests that a stream's own status decides
-    (empty, a read that does not wait) nothing was seen: their accesses stay beside them, as a status grows old."""
+    """Accesses behind the tests that guard them, and behind the exit test as calls are, unless that comes last.
+
+    Not behind a test that was made before: whose result a register holds, or that is known before the loop. Of tests
+    that a stream's status decides (empty, a read that does not wait) nothing was seen: accesses stay beside them, as a
+    status grows old.
+    """
     found = []
-    before = guarding(graph)
-    known = {carried.phi for carried in graph.carried} | _from_status(graph)
-    known.update(index for index, operation in enumerate(graph.operations) if operation.opcode == OUTSIDE)
+    exit_tests = () if graph.exit_test is None or not graph.tests_first else (graph.exit_test,)
+    before = guarding(graph, exit_tests)
+    made_before = _known_early(graph) | _from_status(graph)
     new = graph.context.tool_version >= "2024"
     for index, operation in enumerate(graph.operations):
         storage = graph.storage_of(operation)
         accesses = storage is not None and _stands_after_test(storage.kind, operation, new) and _transfers(operation)
-        tests = {test for term in operation.predicate for test, _ in term} - known if accesses else set()
-        if (accesses or operation.opcode == "call") and graph.tests_first and index not in before:
-            tests.update(_exit_tests(graph)[:1])
+        tests = {test for term in operation.predicate for test, _ in term} - made_before if accesses else set()
+        if (accesses or operation.opcode == "call") and index not in before:
+            tests.update(exit_tests)
         found += [Constraint(test, index, Arc.CYCLES, 0, 1) for test in sorted(tests)]
     return found
+
+
+def _known_early(graph: LoopGraph) -> set[int]:
+    """What is there when an iteration begins: registers, what is known before the loop, and bits of these."""
+    known = {carried.phi for carried in graph.carried}
+    for index, operation in enumerate(graph.operations):
+        wired = operation.opcode in _WIRES and all(
+            operand.source is None or operand.source in known for operand in operation.operands
+        )
+        if wired or operation.opcode == OUTSIDE:
+            known.add(index)
+    return known
 
 
 def _from_status(graph: LoopGraph) -> set[int]:
@@ -270,12 +286,10 @@ def _exit_tests(graph: LoopGraph) -> tuple[int, ...]:
     return () if graph.exit_test is None else (graph.exit_test, *graph.further_exits)
 
 
-def guarding(graph: LoopGraph) -> set[int]:
-    """The exit test, and what it depends on in its iteration."""
-    if graph.exit_test is None:
-        return set()
-    before = {graph.exit_test}
-    queue = [graph.exit_test]
+def guarding(graph: LoopGraph, tests: Collection[int]) -> set[int]:
+    """The tests, and what they depend on in their iteration."""
+    before = set(tests)
+    queue = list(tests)
     while queue:
         for dependence in graph.incoming[queue.pop()]:
             if dependence.distance == 0 and dependence.source not in before:

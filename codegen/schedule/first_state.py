@@ -19,7 +19,7 @@ _CHAINED_SINCE = "2024"
 def first_reads(
     graph: LoopGraph, timings: Sequence[Timing], rules: Rules, before_exit: Container[int], late: Collection[int]
 ) -> list[tuple[int, float]]:
-    """The first cycle and offset of each operation. Where the exit test (and what is ``before_exit``) needs a register
+    """The first cycle and offset of each operation. Where an exit test (and what is ``before_exit``) needs a register
     that is read late, be it too wide or one of ``late``, all are: the loop begins there."""
     earliest = [(0, 0.0)] * len(graph.operations)
     if not graph.shares_first_state:
@@ -45,8 +45,13 @@ def crowd(graph: LoopGraph, timings: Sequence[Timing], found: LoopSchedule, rule
     return read if is_crowd(graph, read) else []
 
 
-def is_crowd(graph: LoopGraph, registers: Collection[int]) -> bool:
-    return sum(graph.operations[phi].bits for phi in registers) > _WORD_BITS
+def is_crowd(graph: LoopGraph, reads: Collection[int]) -> bool:
+    """Whether the registers that are read, each counted once, have more bits than a word."""
+    bits: dict[str | int, int] = {}
+    for phi in reads:
+        access = graph.operations[phi].access
+        bits[phi if access is None else access.storage] = graph.operations[phi].bits
+    return sum(bits.values()) > _WORD_BITS
 
 
 def _has_multiplexer(carried: Carried, timings: Sequence[Timing]) -> bool:

@@ -108,8 +108,11 @@ class Addresses:
             for operation in self._operations
             if operation.opcode in _FRESH or (operation.opcode == "load" and self.array(operation) is not None)
         }
-        resting = frozenset(value for name, nexts in carried.items() for value in self._kept(name) & set(nexts))
-        return Motion(steps, frozenset(self._definitions), frozenset(self._reach(irregular)), resting)
+        resting = set[str]()
+        for name, nexts in carried.items():
+            if kept := self._kept(name) & set(nexts):
+                resting |= {name, *kept}
+        return Motion(steps, frozenset(self._definitions), frozenset(self._reach(irregular)), frozenset(resting))
 
     def _kept(self, name: str) -> set[str]:
         """What may be the value of ``name`` itself, through selections."""

@@ -66,7 +66,6 @@ def _graph_of(reader: _LoopReader, context: DesignContext) -> LoopGraph:
         target_ii=mark.interval,
         ii_is_explicit=mark.explicit,
         exit_test=reader.exit_test,
-        shares_first_state=not reader.exit_waits_for_argument(),
         tests_first=any(block == iteration.loop.header for block, _ in iteration.exits),
     )
     return pack(graph)
@@ -175,25 +174,6 @@ class _LoopReader:
         if leaves.source is not None:
             self.values.line = self._branch_line(self.iteration.exits[0][0])
             self.exit_test = self.builder.add("br", 0, ((leaves, 1, False),), name="exit", line=self.values.line)
-
-    def exit_waits_for_argument(self) -> bool:
-        """Whether the exit test reads a register that is initialised from outside: then that has a state in front."""
-        builder = self.builder
-        arguments = {each.phi for each in builder.carried if each.initial.constant is None}
-        before: dict[int, list[int]] = {}
-        for each in builder.dependences:
-            if each.distance == 0:
-                before.setdefault(each.sink, []).append(each.source)
-        waiting = [] if self.exit_test is None else [self.exit_test]
-        seen: set[int] = set()
-        while waiting:
-            number = waiting.pop()
-            if number in arguments:
-                return True
-            if number not in seen:
-                seen.add(number)
-                waiting += before.get(number, [])
-        return False
 
     def _join(self, phi: Instruction) -> None:
         """A multiplexer where paths meet; the value that most paths bring is what is left when no other is chosen."""

@@ -99,8 +99,11 @@ def test_a_wide_register_is_read_late_behind_its_multiplexer(
     assert scheduled(found, wide_register_read_late=False).cycles[0] == 0
 
 
+@pytest.mark.parametrize("further", [False, True])
 @pytest.mark.parametrize(("bits", "first"), [(32, 0), (33, 1)])
-def test_a_loop_whose_exit_test_needs_a_wide_register_begins_in_the_second_state(bits: int, first: int) -> None:
+def test_a_loop_whose_exit_test_needs_a_wide_register_begins_in_the_second_state(
+    bits: int, first: int, further: bool
+) -> None:
     counter, kept = (Access(name) for name in ("counter", "kept"))
     operations = [
         replace(small.op("load", access=counter), bits=bits),
@@ -115,9 +118,10 @@ def test_a_loop_whose_exit_test_needs_a_wide_register_begins_in_the_second_state
         dependences,
         storages={name: Storage(name, StorageKind.REGISTER, 8) for name in ("counter", "kept")},
         carried=tuple(Carried(load, store, Operand(8, constant=0)) for load, store in ((0, 2), (3, 4))),
-        exit_test=1,
+        **({"exit_test": 4, "further_exits": (1,)} if further else {"exit_test": 1}),
     )
     assert [scheduled(found).cycles[load] for load in (0, 3)] == [first, first]
+    assert scheduled(found).initiation_interval == 1
 
 
 @pytest.mark.parametrize(
@@ -126,9 +130,10 @@ def test_a_loop_whose_exit_test_needs_a_wide_register_begins_in_the_second_state
         (small.op("icmp", 0.7), 1),
         (small.op("load", access=Access("r")), 0),  # a register's
         (small.op(OUTSIDE), 0),
+        (small.op("bitselect", operands=(Operand(8),)), 0),  # of a value from outside
         (small.op("nbreadreq", access=Access("s")), 0),  # the stream's own status
     ],
-    ids=["test", "register", "outside", "status"],
+    ids=["test", "register", "outside", "bit", "status"],
 )
 def test_a_stream_is_written_in_the_state_after_the_test_that_guards_it(guard: Operation, first: int) -> None:
     write = small.op("write", 1.0, access=Access("s"), predicate=(frozenset({(0, True)}),))
@@ -166,6 +171,20 @@ def test_the_first_state_of_an_outlined_loop_reads_a_word(
     found = scheduled(graph)
     assert (found.depth, found.cycles[:2]) == (depth, (first, first))
     assert scheduled(graph, one_word_in_first_state=False).depth == 2
+
+
+def test_a_register_that_is_read_twice_takes_its_bits_of_the_first_state_once() -> None:
+    access = Access("a")
+    operations = [replace(small.op("load", access=access), bits=20) for _ in range(2)]
+    operations += [small.op("add", 2.0, 1, 0.5), small.op("store", 0.4, access=access)]
+    graph = small.loop(
+        operations,
+        [small.data(*pair) for pair in ((0, 2), (1, 2), (0, 3))],
+        storages={"a": Storage("a", StorageKind.REGISTER, 8)},
+        carried=tuple(Carried(load, 3, Operand(8, constant=0)) for load in (0, 1)),
+        outlined=True,
+    )
+    assert scheduled(graph).cycles[:2] == (0, 0)
 
 
 def test_a_register_that_can_wait_is_none_of_the_first_state_s_word() -> None:
