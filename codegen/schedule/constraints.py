@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -19,7 +19,7 @@ from codegen.schedule.graph import (
     exclusive,
 )
 from codegen.schedule.recurrences import components
-from codegen.schedule.rules import Rules
+from codegen.schedule.rules import VITIS_2024, Rules
 
 ENABLED = frozenset({"read", "write", "nbread", "nbwrite", "store", "call", "readreq", "writereq", "writeresp"})
 _WIRES = frozenset({"zext", "sext", "trunc", "partselect", "bitselect", "bitcast", "bitconcatenate"})
@@ -239,7 +239,7 @@ def _after_tests(graph: LoopGraph) -> list[Constraint]:
     exit_tests = () if graph.exit_test is None or not graph.tests_first else (graph.exit_test,)
     before = guarding(graph, exit_tests)
     made_before = _known_early(graph) | _from_status(graph)
-    new = graph.context.tool_version >= "2024"
+    new = graph.context.tool_version >= VITIS_2024
     for index, operation in enumerate(graph.operations):
         storage = graph.storage_of(operation)
         accesses = storage is not None and _stands_after_test(storage.kind, operation, new) and _transfers(operation)
@@ -264,14 +264,12 @@ def _known_early(graph: LoopGraph) -> set[int]:
 
 def _from_status(graph: LoopGraph) -> set[int]:
     """What is computed, in the same iteration, from whether a stream has an element or room."""
-    queue = [index for index, operation in enumerate(graph.operations) if operation.opcode in _STATUS]
-    found = set(queue)
-    while queue:
-        for dependence in graph.outgoing[queue.pop()]:
-            if dependence.distance == 0 and dependence.kind is DependenceKind.DATA and dependence.sink not in found:
-                found.add(dependence.sink)
-                queue.append(dependence.sink)
-    return found
+    status = [index for index, operation in enumerate(graph.operations) if operation.opcode in _STATUS]
+    return _reached(status, lambda index: [d.sink for d in graph.outgoing[index] if _is_value(d)])
+
+
+def _is_value(dependence: Dependence) -> bool:
+    return dependence.distance == 0 and dependence.kind is DependenceKind.DATA
 
 
 def _stands_after_test(kind: StorageKind, operation: Operation, new: bool) -> bool:
@@ -288,14 +286,16 @@ def _exit_tests(graph: LoopGraph) -> tuple[int, ...]:
 
 def guarding(graph: LoopGraph, tests: Collection[int]) -> set[int]:
     """The tests, and what they depend on in their iteration."""
-    before = set(tests)
-    queue = list(tests)
+    return _reached(tests, lambda index: [d.source for d in graph.incoming[index] if d.distance == 0])
+
+
+def _reached(seeds: Collection[int], following: Callable[[int], Iterable[int]]) -> set[int]:
+    found, queue = set(seeds), list(seeds)
     while queue:
-        for dependence in graph.incoming[queue.pop()]:
-            if dependence.distance == 0 and dependence.source not in before:
-                before.add(dependence.source)
-                queue.append(dependence.source)
-    return before
+        fresh = set(following(queue.pop())) - found
+        found |= fresh
+        queue += fresh
+    return found
 
 
 def _multipliers(graph: LoopGraph, timings: Sequence[Timing]) -> list[Constraint]:

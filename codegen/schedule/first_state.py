@@ -10,10 +10,9 @@ from collections.abc import Collection, Container, Sequence
 
 from codegen.schedule.graph import Carried, LoopGraph, Timing
 from codegen.schedule.result import LoopSchedule
-from codegen.schedule.rules import Rules
+from codegen.schedule.rules import VITIS_2024, Rules
 
 _WORD_BITS = 32
-_CHAINED_SINCE = "2024"
 
 
 def first_reads(
@@ -32,7 +31,7 @@ def first_reads(
     for carried in graph.carried:
         if carried.phi in second:
             earliest[carried.phi] = (1, 0.0)
-        elif rules.initial_store_chained and graph.context.tool_version >= _CHAINED_SINCE:
+        elif rules.initial_store_chained and graph.context.tool_version >= VITIS_2024:
             earliest[carried.phi] = (0, carried.initial_delay_ns)
     return earliest
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from aebert.hls_reports.schedule_model import ReportLoop, ReportValue, ScheduleReport
-from codegen.schedule.affine import carried_distance, may_meet
+from codegen.schedule.affine import Motion, carried_distance, may_meet
 from codegen.schedule.graph import (
     OUTSIDE,
     Callee,
@@ -205,15 +205,11 @@ class _Wiring:
         return groups
 
     def _memories(self) -> None:
-        carried: dict[str, list[str]] = defaultdict(list)
-        for dependence in self.dependences:
-            if dependence.distance == 1:
-                sink = self.reported[dependence.sink]
-                source = self.reported[dependence.source]
-                value = source.statement.operands[0].name if source.opcode == "store" else source.statement.result
-                carried[sink.statement.result].append(value)
-        motion = self.addresses.motion(carried)
+        motion = self._motion()
         forwarded = self._forwarded()
+        for load, comparison in forwarded.items():
+            if comparison is not None:
+                self._add(comparison, load, DependenceKind.ORDER, 0, 0)
         for accesses in self._accesses(StorageKind.MEMORY).values():
             indices = {i: self.addresses.index(self.reported[i]) for i in accesses}
             for position, first in enumerate(accesses):
@@ -228,21 +224,26 @@ class _Wiring:
                     if distance is not None:
                         self._add(store, load, DependenceKind.MEMORY, distance, 1)
 
-    def _forwarded(self) -> set[int]:
-        """Loads for which Vitis keeps what the last iteration stored in a register (reuse_reg) and chooses between
-        the two. Such a load begins at the earliest where the addresses are compared."""
-        found = set()
-        memory = self._accesses(StorageKind.MEMORY).values()
-        loads = {index for accesses in memory for index in accesses if self.operations[index].opcode == "load"}
-        for op in self.reported:
-            if op.opcode != "select" or "reuse" not in op.statement.result:
-                continue
-            places = [self.definitions.get(value.name) for value in op.statement.operands]
-            for index in places:
-                if index is not None and index in loads:
-                    found.add(index)
-                    if places[0] is not None:
-                        self._add(places[0], index, DependenceKind.ORDER, 0, 0)
+    def _motion(self) -> Motion:
+        """How addresses change, from what each iteration leaves to the next."""
+        carried: dict[str, list[str]] = defaultdict(list)
+        for dependence in self.dependences:
+            if dependence.distance == 1:
+                sink = self.reported[dependence.sink]
+                source = self.reported[dependence.source]
+                value = source.statement.operands[0].name if source.opcode == "store" else source.statement.result
+                carried[sink.statement.result].append(value)
+        return self.addresses.motion(carried)
+
+    def _forwarded(self) -> dict[int, int | None]:
+        """Loads for which Vitis keeps what the last iteration stored in a register (reuse_reg) and chooses between the
+        two, with the comparison of their addresses that decides."""
+        memory = {index for accesses in self._accesses(StorageKind.MEMORY).values() for index in accesses}
+        selections = [op for op in self.reported if op.opcode == "select" and "reuse" in op.statement.result]
+        found: dict[int, int | None] = {}
+        for selection in selections:
+            decides, *chosen = (self.definitions.get(value.name) for value in selection.statement.operands)
+            found |= {index: decides for index in chosen if index in memory}
         return found
 
     def _memory_pair(self, first: int, second: int) -> None:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# The version from which some rules are others; versions compare as text.
+VITIS_2024 = "2024"
+
 
 @dataclass(frozen=True)
 class Rules:

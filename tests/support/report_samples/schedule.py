@@ -77,18 +77,26 @@ _FIFO = (
     "<Opcode : 'read' 'write' 'nbread' 'nbwrite'> <Ports = 0> <Width = 32> <Depth = 2> <FIFO>"
 )
 
+
+def _counter(number: int) -> tuple[str, ...]:
+    """The steps from ``number`` on that count to 64 and leave the loop."""
+    return (
+        step(1, number, "0.00", "%br_ln1 = br void %for.inc", "br"),
+        step(1, number + 1, "0.00", "%i_1 = load i7 %i", "load"),
+        step(1, number + 2, "0.59", "%icmp_ln2 = icmp_eq  i7 %i_1, i7 64", "icmp"),
+        step(1, number + 3, "0.70", "%add_ln2 = add i7 %i_1, i7 1", "add"),
+        step(1, number + 4, "0.00", "%br_ln2 = br i1 %icmp_ln2, void %for.inc.split, void %for.end.exitStub", "br"),
+        step(1, number + 5, "0.38", "%store_ln2 = store i7 %add_ln2, i7 %i", "store", "(!icmp_ln2)"),
+        step(1, 40, "0.00", "%ret_ln0 = ret", "ret", "(icmp_ln2)"),
+    )
+
+
 REPORT = HEADING + "\n".join(
     (
         "State 1 <SV = 0> <Delay = 1.24>",
         step(1, 1, "0.00", "%i = alloca i32 1", "alloca"),
         step(1, 2, "0.38", "%store_ln0 = store i7 0, i7 %i", "store"),
-        step(1, 3, "0.00", "%br_ln1 = br void %for.inc", "br"),
-        step(1, 4, "0.00", "%i_1 = load i7 %i", "load"),
-        step(1, 5, "0.59", "%icmp_ln2 = icmp_eq  i7 %i_1, i7 64", "icmp"),
-        step(1, 6, "0.70", "%add_ln2 = add i7 %i_1, i7 1", "add"),
-        step(1, 7, "0.00", "%br_ln2 = br i1 %icmp_ln2, void %for.inc.split, void %for.end.exitStub", "br"),
-        step(1, 8, "0.38", "%store_ln2 = store i7 %add_ln2, i7 %i", "store", "(!icmp_ln2)"),
-        step(1, 12, "0.00", "%ret_ln0 = ret", "ret", "(icmp_ln2)"),
+        *_counter(3),
         "",
         "State 2 <SV = 1> <Delay = 2.30>",
         step(2, 9, "1.42", "%v = read i32 @_ssdm_op_Read.ap_fifo.volatile.i32P0A, i32 %values", "read", core=_FIFO),
@@ -126,14 +134,8 @@ REPORT_WITH_REUSE = (HEADING + "\n").replace("D = 2, States = { 1 2 }", "D = 3, 
         step(1, 3, "0.00", "%reuse_reg = alloca i32 1", "alloca"),
         step(1, 4, "0.38", "%store_ln0 = store i32 0, i32 %reuse_reg", "store"),
         step(1, 5, "0.38", "%store_ln1 = store i64 18446744073709551615, i64 %reuse_addr_reg", "store"),
-        step(1, 6, "0.38", "%store_ln2 = store i7 0, i7 %i", "store"),
-        step(1, 7, "0.00", "%br_ln1 = br void %for.inc", "br"),
-        step(1, 8, "0.00", "%i_1 = load i7 %i", "load"),
-        step(1, 9, "0.59", "%icmp_ln2 = icmp_eq  i7 %i_1, i7 64", "icmp"),
-        step(1, 10, "0.70", "%add_ln2 = add i7 %i_1, i7 1", "add"),
-        step(1, 11, "0.00", "%br_ln2 = br i1 %icmp_ln2, void %for.inc.split, void %for.end.exitStub", "br"),
-        step(1, 12, "0.38", "%store_ln3 = store i7 %add_ln2, i7 %i", "store", "(!icmp_ln2)"),
-        step(1, 13, "0.00", "%ret_ln0 = ret", "ret", "(icmp_ln2)"),
+        step(1, 6, "0.38", "%store_ln3 = store i7 0, i7 %i", "store"),
+        *_counter(7),
         "",
         "State 2 <SV = 1> <Delay = 1.44>",
         step(2, 14, "0.00", "%place = zext i7 %i_1", "zext"),
